@@ -1,0 +1,29 @@
+"""limner colors black-and-white photographs and says how sure it is.
+
+    import limner
+    limner.Painter("photo").colorize("in.jpg").save("out.jpg")
+
+The public names are imported when they are first used, so that `import limner` costs nothing.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from limner.paint.painter import Painter, Painting
+    from limner.palette import Palette
+
+__version__ = "0.1.0"
+__all__ = ["Painter", "Painting", "Palette", "__version__"]
+
+_HOMES = {
+    "Painter": "limner.paint.painter",
+    "Painting": "limner.paint.painter",
+    "Palette": "limner.palette",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'limner' has no attribute {name!r}")

@@ -1,0 +1,41 @@
+"""The errors that limner raises on purpose: one line each, what was wrong, what was found, what to do."""
+
+
+class LimnerError(Exception):
+    """A call or an input is wrong. The command line prints the message and leaves with `exit_code`."""
+
+    exit_code = 2
+
+
+class PictureError(LimnerError):
+    """A picture cannot be read, is of a kind that is not handled, or cannot be written."""
+
+
+class PaletteError(LimnerError):
+    """A palette is malformed, or cannot be learned from what was given."""
+
+
+class ModelError(LimnerError):
+    """A model file is missing, not limner's, or newer than this limner."""
+
+
+class RecipeError(LimnerError):
+    """A recipe has an unknown key, a value out of range, or asks for an unknown network."""
+
+
+class DataError(LimnerError):
+    """A data set is missing, empty or malformed."""
+
+
+class TrainingError(LimnerError):
+    """Training cannot start, go on, or make sense (a damaged checkpoint, a loss that is not a number)."""
+
+
+class MissingExtra(LimnerError):
+    """A learning command was called where only the painting floor is installed."""
+
+    def __init__(self, what: str, package: str) -> None:
+        super().__init__(
+            f"{what} needs {package}, which is not installed; "
+            "install it from this checkout with: pip install '.[learn]'"
+        )
