@@ -1,0 +1,1 @@
+"""Many pictures: which input becomes which output, and one result for each."""

@@ -1,0 +1,179 @@
+"""Which picture goes where: inputs and an output become jobs; what cannot go well is refused here,
+before any work starts.
+"""
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from limner.errors import LimnerError
+from limner.picture import FORMATS
+
+SUFFIXES = tuple(FORMATS)
+
+
+@dataclass(frozen=True)
+class Job:
+    """One picture to color: where it is read, where the result goes, what goes beside it."""
+
+    input: Path
+    output: Path
+    certainty: Path | None = None  # NAME.certainty.png
+    compare: Path | None = None  # NAME.compare.png
+
+    def targets(self) -> tuple[Path, ...]:
+        """All files that this job writes."""
+        return tuple(path for path in (self.output, self.certainty, self.compare) if path)
+
+
+def plan(
+    inputs: Sequence[Path],
+    output: Path,
+    *,
+    format: str | None = None,
+    recursive: bool = False,
+    certainty: bool = False,
+    compare: bool = False,
+) -> list[Job]:
+    """The jobs for `inputs` (pictures and folders), in their order, folders in name order.
+
+    `output` is a folder, or for one picture a file. Folders are read one level deep, or with
+    `recursive` all the way down, and their structure is kept. A picture that is missing is a job
+    too (reading it fails, the rest goes on). Raises LimnerError for what spoils the whole call: a
+    folder without pictures, a result in the folder of its input, two results of one name.
+    """
+    if _is_file(inputs, output):
+        names = [(inputs[0], _check_suffix(output, format))]
+        if _same(inputs[0], output):
+            raise LimnerError(f"{output}: is the input itself; give another name after -o")
+    else:
+        names = [
+            (path, output / _renamed(relative, format))
+            for given in inputs
+            for path, relative in _pictures(given, recursive)
+        ]
+        _refuse_own_folder(inputs, output, recursive, names)
+    jobs = [
+        Job(
+            path,
+            target,
+            target.with_name(f"{target.stem}.certainty.png") if certainty else None,
+            target.with_name(f"{target.stem}.compare.png") if compare else None,
+        )
+        for path, target in names
+    ]
+    _refuse_same_target(jobs)
+    return jobs
+
+
+def _is_file(inputs: Sequence[Path], output: Path) -> bool:
+    """Whether -o names a file: one picture goes in, and the name that is given has an ending."""
+    if output.is_dir():
+        return False
+    if len(inputs) == 1 and not inputs[0].is_dir():
+        return output.suffix != "" or output.exists()
+    if output.exists() or output.suffix.lower() in SUFFIXES:
+        raise LimnerError(f"{output}: names one file, but several pictures go in; give a folder")
+    return False
+
+
+def _check_suffix(output: Path, format: str | None) -> Path:
+    endings = _endings(format) if format else SUFFIXES
+    if output.suffix.lower() not in endings:
+        raise LimnerError(
+            f"{output}: the ending is not {' or '.join(endings)}; "
+            "give a name with one of these, or make the folder first if it is meant as one"
+        )
+    return output
+
+
+def _renamed(path: Path, format: str | None) -> Path:
+    if format is None or path.suffix.lower() in _endings(format):
+        return path
+    return path.with_suffix(_endings(format)[0])
+
+
+def _endings(format: str) -> tuple[str, ...]:
+    """The endings that stand for a format, the usual one first."""
+    return tuple(suffix for suffix, meant in FORMATS.items() if meant == format)
+
+
+def _pictures(given: Path, recursive: bool) -> list[tuple[Path, Path]]:
+    """The pictures of one input, each with its place below the output folder."""
+    if not given.is_dir():
+        return [(given, Path(given.name))]
+    found = [(path, path.relative_to(given)) for path in _walk(given, recursive)]
+    if not found:
+        raise LimnerError(
+            f"{given}: no picture in this folder ({', '.join(SUFFIXES)}); "
+            f"give another folder{'' if recursive else ', or --recursive for the folders in it'}"
+        )
+    return found
+
+
+def _walk(folder: Path, recursive: bool) -> Iterator[Path]:
+    """Pictures in name order, hidden ones left out; links to folders are not followed."""
+    try:
+        entries = sorted(folder.iterdir())
+    except OSError as error:
+        raise LimnerError(
+            f"{folder}: cannot be read ({error.strerror}); check its permissions"
+        ) from error
+    for entry in entries:
+        if entry.name.startswith("."):
+            continue
+        if not entry.is_dir():
+            if entry.suffix.lower() in SUFFIXES:
+                yield entry
+        elif recursive and not entry.is_symlink():
+            yield from _walk(entry, recursive)
+
+
+def _same(one: Path, other: Path) -> bool:
+    """Whether two spellings mean one place on the disk, through links too."""
+    if one.exists() and other.exists():
+        return os.path.samefile(one, other)
+    return one.resolve() == other.resolve()
+
+
+def _refuse_own_folder(
+    inputs: Sequence[Path], output: Path, recursive: bool, names: Sequence[tuple[Path, Path]]
+) -> None:
+    folders = {(path if path.is_dir() else path.parent, output) for path in inputs}
+    folders |= {(path.parent, target.parent) for path, target in names}
+    for folder, target in sorted(folders):
+        if _same(folder, target):
+            raise LimnerError(f"{target}: is the folder of the input; give another folder after -o")
+    for path in inputs:
+        if recursive and path.is_dir() and output.resolve().is_relative_to(path.resolve()):
+            raise LimnerError(
+                f"{output}: lies in the input {path}, and --recursive would take its results for "
+                "inputs; give a folder outside after -o"
+            )
+
+
+def _refuse_same_target(jobs: Sequence[Job]) -> None:
+    writers: dict[Path, Path] = {}
+    for job in jobs:
+        for target in job.targets():
+            place = target.parent.resolve() / target.name
+            if place in writers:
+                raise LimnerError(
+                    f"{target}: would be written by {writers[place]} and by {job.input}; "
+                    "color them into two folders"
+                )
+            writers[place] = job.input
+
+
+def make_folders(jobs: Sequence[Job]) -> None:
+    """Make the folders that the results go to. Raises LimnerError where one cannot be written."""
+    for folder in sorted({job.output.parent for job in jobs}):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise LimnerError(
+                f"{folder}: cannot be made ({error.strerror}); give another folder after -o"
+            ) from error
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise LimnerError(f"{folder}: cannot be written to; check its permissions")

@@ -1,0 +1,68 @@
+"""`limner evaluate`: the scores of a model beside those of simple answers."""
+
+from collections.abc import Mapping
+from typing import Annotated
+
+import typer
+
+from limner.cli.options import Json
+from limner.cli.stop import check_stop, whole_pictures
+from limner.cli.terminal import Progress, print_json, print_table
+
+
+def evaluate(
+    model: Annotated[
+        str, typer.Argument(metavar="MODEL", help="A name (`limner models`) or a model file.")
+    ],
+    data: Annotated[
+        str,
+        typer.Option(metavar="NAME|PATH", help="A set under LIMNER_DATA, or a folder of pictures."),
+    ],
+    split: Annotated[
+        str, typer.Option(metavar="NAME", help="Split of the set; a folder without is read whole.")
+    ] = "val",
+    json: Json = False,
+) -> None:
+    """Score a model on pictures whose colors are known.
+
+    Its row `ours` stands beside grey, the mean color, another picture's colors, the best that its
+    classes and stride allow, and the truth; each value with its 95 % interval over the pictures.
+
+    \b
+    Examples:
+      limner evaluate photo --data photos
+      limner evaluate unet.onnx --data cifar10:horse
+      limner evaluate photo --data album --json
+    """
+    from limner.evaluate import evaluate as score
+
+    with whole_pictures(), Progress("pictures") as progress:
+
+        def on_picture(done: int, total: int) -> None:
+            progress.update(done, total)
+            check_stop()
+
+        document = score(model, data, split, on_picture=on_picture)
+    if json:
+        print_json(document)
+        return
+    rows = document["rows"]
+    columns = list(dict.fromkeys(column for row in rows.values() for column in row))
+    print_table(
+        ["", *columns],
+        [[name, *(_cell(row.get(column)) for column in columns)] for name, row in rows.items()],
+    )
+    print()
+    for key in ("model", "data", "split", "n"):
+        print(f"{key}: {document[key]}")
+    for key, value in document["protocol"].items():
+        print(f"{key}: {value}")
+
+
+def _cell(score: Mapping[str, float] | None) -> str:
+    """A value with the half width of its interval, to the digits that the interval leaves."""
+    if score is None:
+        return "-"
+    half = (score["high"] - score["low"]) / 2
+    digits = 4 if half < 0.1 else 2
+    return f"{score['value']:.{digits}f} ±{half:.{digits}f}"

@@ -1,0 +1,295 @@
+"""The scores of a model file on pictures whose colors are known, beside those of simple answers.
+
+Every row of the table answers the same question, which chroma belongs to this light?, on the cells
+of the model's own grid, and is painted as `limner colorize` paints.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from limner import scores
+from limner.card import Card
+from limner.color import colorfulness, de2000, rgb8_to_lab, rgb_to_lab
+from limner.dataset import Dataset, find
+from limner.errors import DataError, LimnerError
+from limner.paint.decode import decode
+from limner.paint.join import light_of
+from limner.paint.painter import Painter, view_size
+from limner.palette import Palette
+from limner.picture import Pixels, from_array, read_rgb
+
+Floats = NDArray[np.float32]
+Values = dict[str, dict[str, list[float]]]  # row -> column -> one value a picture
+
+SHORT_SIDE = 256  # pixels
+GREYS = 256
+SMOOTHING = 0.1  # added to every count
+SEED = 0
+RESAMPLES = 1000
+
+
+def evaluate(
+    model: str,
+    data: str,
+    split: str = "val",
+    limit: int | None = None,
+    on_picture: Callable[[int, int], None] | None = None,
+) -> dict[str, Any]:
+    """Score a model (name or file) on a data set (NAME|PATH), or on its first `limit` pictures.
+
+    Returns {"model", "task", "data", "split", "n", "protocol", "rows"}, where rows is
+    {row: {column: {"value", "low", "high"}}}. A row has `loss` and `accuracy` only if it is a
+    distribution over classes; `other` needs two pictures; `majority` and `lookup` an RGB palette
+    and a `train` split. `on_picture(done, total)` is called after each picture.
+    Raises ModelError, DataError, PictureError.
+    """
+    painter = Painter(model)
+    card = painter.model.card
+    chosen = find(data, split)
+    if limit is not None and limit < 1:
+        raise LimnerError(f"limit {limit}: no picture to score; give 1 or more")
+    n = min(len(chosen), limit or len(chosen))
+    mean_ab = _mean_ab(chosen, n)
+    train = _train_split(data) if card.palette.space == "rgb" else None
+    lookup = None if train is None else Lookup.count(painter, train)
+    values: Values = {}
+    scenes = (look(painter, pixels) for pixels in _pictures(chosen, n))
+    for done, (scene, following) in enumerate(_with_next(scenes), 1):
+        _score_picture(values, painter, scene, None if n == 1 else following, mean_ab, lookup)
+        if on_picture:
+            on_picture(done, n)
+    return {
+        "model": card.name,
+        "task": card.task,
+        "data": data,
+        "split": chosen.split,
+        "n": n,
+        "protocol": _protocol(painter, chosen, train),
+        "rows": {
+            row: {
+                column: scores.bootstrap_interval(np.array(v), SEED, RESAMPLES)._asdict()
+                for column, v in columns.items()
+            }
+            for row, columns in values.items()
+        },
+    }
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A picture and what the network's cells hold of it.
+
+    pixels: uint8 [H, W, 3]. seen [H', W']: the network's input. classes [h, w] and ab [h, w, 2]:
+    of each cell's mean color. grey [h, w]: its mean over the channels, 0..255.
+    """
+
+    pixels: Pixels
+    seen: Floats
+    classes: NDArray[np.int64]
+    ab: Floats
+    grey: NDArray[np.int64]
+
+
+def look(painter: Painter, pixels: Pixels) -> Scene:
+    """Reduce a picture [H, W, 3] to the working size and to the cells of the model's stride.
+
+    A cell's mean color is taken in the palette's space: in sRGB for RGB palettes, else in ab.
+    """
+    card = painter.model.card
+    height, width = pixels.shape[:2]
+    view = from_array(pixels).reduced(*view_size(width, height, painter.size, card.multiple))
+    rgb = cell_means(view, card.stride)
+    grey = np.rint(rgb.mean(axis=-1)).astype(np.int64)
+    seen = light_of(view) / 100 if card.input == "light" else view.mean(-1, np.float32) / 255
+    seen = seen.astype(np.float32)
+    if card.palette.space == "rgb":
+        ab = rgb_to_lab(rgb / 255)[..., 1:]
+        return Scene(pixels, seen, card.palette.classes(rgb), ab, grey)
+    ab = cell_means(rgb8_to_lab(view)[..., 1:], card.stride)
+    return Scene(pixels, seen, card.palette.classes(ab), ab, grey)
+
+
+def cell_means(values: NDArray[Any], stride: int) -> Floats:
+    """Means over cells of stride x stride: [H, W, D] -> float32 [ceil(H / s), ceil(W / s), D].
+
+    The cells at the end of a side may hold fewer pixels.
+    """
+    starts = [np.arange(0, side, stride) for side in values.shape[:2]]
+    sums = np.add.reduceat(values.astype(np.float32), starts[0], axis=0)
+    sums = np.add.reduceat(sums, starts[1], axis=1)
+    counts = [
+        np.minimum(stride, side - start)
+        for side, start in zip(values.shape[:2], starts, strict=True)
+    ]
+    means: Floats = sums / np.outer(*counts)[..., None].astype(np.float32)
+    return means
+
+
+@dataclass(frozen=True)
+class Lookup:
+    """P(class | grey level), counted from training pictures: no network.
+
+    logs [256, K]: its logarithms; prior [K]: the logarithms of the classes' shares.
+    """
+
+    logs: Floats
+    prior: Floats
+
+    @classmethod
+    def count(cls, painter: Painter, pictures: Dataset) -> "Lookup":
+        """Count the classes of the pictures' cells; every count begins at 0.1."""
+        K = len(painter.model.card.palette)
+        counts = np.full((GREYS, K), SMOOTHING)
+        for pixels in _pictures(pictures, len(pictures)):
+            scene = look(painter, pixels)
+            pairs = (scene.grey * K + scene.classes).ravel()
+            counts += np.bincount(pairs, minlength=GREYS * K).reshape(GREYS, K)
+        return cls(_log_shares(counts), _log_shares(counts.sum(axis=0)))
+
+
+def _log_shares(counts: NDArray[np.float64]) -> Floats:
+    shares: NDArray[np.float64] = counts / counts.sum(axis=-1, keepdims=True)
+    return np.log(shares).astype(np.float32)
+
+
+def _score_picture(
+    values: Values,
+    painter: Painter,
+    scene: Scene,
+    following: Scene | None,
+    mean_ab: Floats,
+    lookup: Lookup | None,
+) -> None:
+    """Append the scores of every row on one picture; `following` lends its colors to `other`."""
+    card = painter.model.card
+    painting = painter.colorize(scene.pixels)
+    logits = {"ours": _unweighted(painter.logits(scene.seen), card)}
+    class_ab = _class_ab(card.palette)
+    chroma = {
+        "ours": painting.ab,
+        "grey": np.zeros_like(scene.ab),
+        "mean": np.broadcast_to(mean_ab, scene.ab.shape),
+    }
+    if following is not None:
+        chroma["other"] = _resized(following.ab, *scene.classes.shape)
+    chroma["best"] = class_ab[scene.classes]
+    if lookup is not None:
+        K = len(card.palette)
+        logits["majority"] = np.broadcast_to(lookup.prior[:, None, None], (K, *scene.grey.shape))
+        logits["lookup"] = np.moveaxis(lookup.logs[scene.grey], -1, 0)
+        chroma["majority"] = np.broadcast_to(class_ab[lookup.prior.argmax()], scene.ab.shape)
+        chroma["lookup"] = decode(logits["lookup"], card.palette)
+    truth = rgb8_to_lab(scene.pixels)
+    painted = {row: replace(painting, ab=ab).array for row, ab in chroma.items()}
+    for row, picture in {**painted, "truth": scene.pixels}.items():
+        columns = _score_pixels(picture, scene.pixels, truth)
+        if row in logits:
+            columns = {
+                "loss": scores.cross_entropy(logits[row], scene.classes),
+                "accuracy": scores.accuracy(logits[row], scene.classes),
+                **columns,
+            }
+        for column, value in columns.items():
+            values.setdefault(row, {}).setdefault(column, []).append(value)
+
+
+def _score_pixels(picture: Pixels, truth: Pixels, truth_lab: Floats) -> dict[str, float]:
+    lab = rgb8_to_lab(picture)
+    error = scores.ab_error(lab[..., 1:], truth_lab[..., 1:])
+    return {
+        "auc": scores.auc(error),
+        "ab_error": float(error.mean(dtype=np.float64)),
+        "de2000": float(de2000(lab, truth_lab).mean(dtype=np.float64)),
+        "psnr": scores.psnr(picture, truth),
+        "colorfulness": colorfulness(picture),
+        "light_error": scores.light_error(lab[..., 0], truth_lab[..., 0]),
+    }
+
+
+def _unweighted(logits: Floats, card: Card) -> Floats:
+    """The model's own distribution: the class weights of its training undone."""
+    if card.class_weights is None:
+        return logits
+    return logits - np.log(np.array(card.class_weights, np.float32))[:, None, None]
+
+
+def _class_ab(palette: Palette) -> Floats:
+    """The chroma of every class: [K, 2]."""
+    if palette.space == "ab":
+        return palette.colors
+    return rgb_to_lab(palette.colors / np.float32(255))[:, 1:]
+
+
+def _resized(ab: Floats, height: int, width: int) -> Floats:
+    """Another picture's cells stretched over this one's: the nearest cell of each."""
+    rows = np.arange(height) * len(ab) // height
+    columns = np.arange(width) * ab.shape[1] // width
+    return ab[rows][:, columns]
+
+
+def _mean_ab(pictures: Dataset, n: int) -> Floats:
+    """The mean chroma of all pixels of the first n pictures: [2]."""
+    total, count = np.zeros(2), 0
+    for pixels in _pictures(pictures, n):
+        ab = rgb8_to_lab(pixels)[..., 1:].reshape(-1, 2)
+        total += ab.sum(axis=0, dtype=np.float64)
+        count += len(ab)
+    return (total / count).astype(np.float32)
+
+
+def _pictures(pictures: Dataset, n: int) -> Iterator[Pixels]:
+    for index in range(n):
+        if pictures.images is not None:
+            yield pictures.images[index]
+        else:
+            yield read_rgb(pictures.files[index], SHORT_SIDE)
+
+
+def _with_next(scenes: Iterator[Scene]) -> Iterator[tuple[Scene, Scene]]:
+    """Each with the one after it, the last with the first."""
+    first = current = next(scenes)
+    for following in scenes:
+        yield current, following
+        current = following
+    yield current, first
+
+
+def _train_split(data: str) -> Dataset | None:
+    try:
+        train = find(data, "train")
+    except DataError:  # a set without that split: its rows are left out
+        return None
+    return train if train.split == "train" else None
+
+
+def _protocol(painter: Painter, chosen: Dataset, train: Dataset | None) -> dict[str, Any]:
+    card = painter.model.card
+    protocol = {
+        "model_sha256": painter.model.sha256,
+        "data_hash": chosen.fingerprint(),
+        "short_side": SHORT_SIDE,
+        "working_size": painter.size,
+        "stride": card.stride,
+        "classes": len(card.palette),
+        "space": card.palette.space,
+        "temperature": painter.temperature,
+        "class_weights": "none" if card.class_weights is None else "undone",
+        "seed": SEED,
+        "resamples": RESAMPLES,
+        "pictures": "at their own size, reduced to the short side, never enlarged",
+        "values": "means over pixels, then over pictures; 95 % percentile bootstrap over pictures",
+        "loss": "nats a cell at the stride, temperature 1, against the class of its mean color",
+        "mean": "the mean ab of these very pictures' pixels",
+        "other": "the cells of the next picture in order, stretched over this one",
+        "best": "the class of each cell's mean color",
+    }
+    if train is not None:
+        protocol["majority"] = "the most frequent class of the train split"
+        protocol["lookup"] = "P(class | grey level) of the train split"
+        protocol["counted"] = f"{len(train)} pictures, counts smoothed by {SMOOTHING}"
+        protocol["counted_hash"] = train.fingerprint()
+    return protocol

@@ -1,0 +1,1 @@
+"""Learning: recipe -> data -> batches -> one visible loop -> checkpoint -> model file."""

@@ -1,0 +1,60 @@
+"""Augmentation: geometry changes the picture, tone changes the network's input alone."""
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from limner.recipe import Recipe
+
+
+def crop(
+    picture: NDArray[np.uint8], recipe: Recipe, random: np.random.Generator
+) -> NDArray[np.uint8]:
+    """A random square of the picture, brought to the recipe's size: uint8 [size, size, 3].
+
+    Its side is drawn from zoom..1 of the picture's short side, its place evenly; with `flip`,
+    half are mirrored. The same four numbers are drawn whatever the recipe, so that one setting
+    does not change the others' draws.
+    """
+    height, width, _ = picture.shape
+    scale, down, right, mirror = random.random(4)
+    side = min(height, width) * (recipe.zoom + (1 - recipe.zoom) * scale)
+    top, left = (height - side) * down, (width - side) * right
+    square = resize(picture, (left, top, left + side, top + side), recipe.size)
+    return square[:, ::-1] if recipe.flip and mirror < 0.5 else square
+
+
+def middle(picture: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
+    """The largest square in the middle of the picture, brought to `size`: for validation."""
+    height, width, _ = picture.shape
+    side = min(height, width)
+    top, left = (height - side) / 2, (width - side) / 2
+    return resize(picture, (left, top, left + side, top + side), size)
+
+
+def resize(
+    picture: NDArray[np.uint8], box: tuple[float, float, float, float], size: int
+) -> NDArray[np.uint8]:
+    """The box (left, top, right, bottom) of the picture as a square of `size` pixels, smoothed."""
+    image = Image.fromarray(picture)
+    return np.asarray(image.resize((size, size), Image.Resampling.BILINEAR, box))
+
+
+def tone(
+    light: NDArray[np.float32], strength: float, random: np.random.Generator
+) -> NDArray[np.float32]:
+    """Age the inputs' tones: light [N, 1, H, W] in 0..1 -> the same, by a curve for each picture.
+
+    A gamma in exp(+-strength), then black and white points moved by up to strength / 3: faded,
+    dark and hard prints. The colors to be learned stay as they are.
+    """
+    n = len(light)
+    gamma = np.exp(strength * random.uniform(-1, 1, n)).astype(np.float32)
+    black = (strength / 3 * random.uniform(-1, 1, n)).astype(np.float32)
+    white = (1 + strength / 3 * random.uniform(-1, 1, n)).astype(np.float32)
+    if strength == 0:
+        return light
+    shape = (n, 1, 1, 1)
+    curved = np.power(light, gamma.reshape(shape))
+    aged = black.reshape(shape) + (white - black).reshape(shape) * curved
+    return np.clip(aged, 0, 1)

@@ -1,0 +1,112 @@
+"""Batches: which pictures a step sees, in which order, as inputs and classes.
+
+A step's batch depends on the recipe and the step's number alone, so that a run can go on anywhere.
+"""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from limner.color import rgb8_to_lab
+from limner.errors import DataError
+from limner.learn import augment
+from limner.learn.data import Pictures
+from limner.palette import Palette
+from limner.recipe import Recipe
+
+Batch = tuple[torch.Tensor, torch.Tensor]  # inputs [N, 1, H, W] in 0..1, classes [N, h, w]
+AHEAD = 2  # batches made in advance, on a thread of their own
+
+
+def inputs_and_classes(
+    rgb: NDArray[np.uint8], palette: Palette, stride: int
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """rgb [N, H, W, 3] -> inputs [N, 1, H, W] in 0..1 and the class of each cell [N, h, w].
+
+    With an ab palette the input is L*/100, with an RGB palette the mean of the channels / 255. A
+    cell's class is that of the mean color of its stride x stride pixels.
+    """
+    if palette.space == "ab":
+        lab = rgb8_to_lab(rgb)
+        light, color = lab[..., 0] / 100, lab[..., 1:]
+    else:
+        color = rgb.astype(np.float32)
+        light = color.mean(axis=-1) / 255
+    n, height, width, channels = color.shape
+    cells = color.reshape(n, height // stride, stride, width // stride, stride, channels)
+    classes = palette.classes(cells.mean(axis=(2, 4)))
+    return np.ascontiguousarray(light[:, None], np.float32), classes
+
+
+class Crops:
+    """Random crops of several sets, each drawn by its weight, each picture of a set evenly."""
+
+    def __init__(
+        self, sets: list[Pictures], weights: list[float], recipe: Recipe, palette: Palette,
+        stride: int,
+    ) -> None:  # fmt: skip
+        self.sets, self.recipe, self.palette, self.stride = sets, recipe, palette, stride
+        self.shares = np.array(weights) / sum(weights)
+
+    def __call__(self, step: int) -> Batch:
+        random = np.random.default_rng([self.recipe.seed, step])
+        crops = []
+        for chosen in random.choice(len(self.sets), self.recipe.batch, p=self.shares):
+            pictures = self.sets[chosen]
+            crops.append(
+                augment.crop(pictures[int(random.integers(len(pictures)))], self.recipe, random)
+            )
+        light, classes = inputs_and_classes(np.stack(crops), self.palette, self.stride)
+        light = augment.tone(light, self.recipe.tone, random)
+        return torch.from_numpy(light), torch.from_numpy(classes)
+
+
+class Whole:
+    """Whole pictures of one size, epoch after epoch, shuffled anew in each if the recipe says."""
+
+    def __init__(self, light: torch.Tensor, classes: torch.Tensor, recipe: Recipe) -> None:
+        self.light, self.classes, self.recipe = light, classes, recipe
+        self.per_epoch = -(-len(light) // recipe.batch)
+
+    def __call__(self, step: int) -> Batch:
+        epoch, place = divmod(step, self.per_epoch)
+        first, last = place * self.recipe.batch, (place + 1) * self.recipe.batch
+        if not self.recipe.shuffle:
+            return self.light[first:last], self.classes[first:last].long()
+        order = np.random.default_rng([self.recipe.seed, epoch]).permutation(len(self.light))
+        chosen = torch.from_numpy(order[first:last])
+        return self.light[chosen], self.classes[chosen].long()
+
+
+def stack(pictures: Pictures) -> NDArray[np.uint8]:
+    """Whole pictures as one array uint8 [n, H, W, 3]. Raises DataError if their sizes differ."""
+    if (pictures.sides != pictures.sides[0]).any():
+        raise DataError(
+            f"pictures of different sizes (from {pictures.sides.min(axis=0).tolist()} to "
+            f"{pictures.sides.max(axis=0).tolist()}); set `size` in the recipe to train on crops"
+        )
+    return np.stack([pictures[index] for index in range(len(pictures))])
+
+
+def as_tensors(rgb: NDArray[np.uint8], palette: Palette, stride: int) -> Batch:
+    """All of `rgb` as inputs and classes; the classes in the smallest type that holds them."""
+    light, classes = inputs_and_classes(rgb, palette, stride)
+    small = torch.uint8 if len(palette) <= 256 else torch.int16
+    return torch.from_numpy(light), torch.from_numpy(classes).to(small)
+
+
+def ahead(batches: Crops | Whole, first: int, last: int) -> Iterator[Batch]:
+    """The batches of the steps first..last-1, made AHEAD of their use on another thread."""
+    if isinstance(batches, Whole):  # slices of what lies in memory: nothing to make in advance
+        yield from map(batches, range(first, last))
+        return
+    with ThreadPoolExecutor(1) as thread:
+        waiting = [thread.submit(batches, step) for step in range(first, min(first + AHEAD, last))]
+        for step in range(first, last):
+            batch = waiting.pop(0).result()
+            if step + AHEAD < last:
+                waiting.append(thread.submit(batches, step + AHEAD))
+            yield batch

@@ -1,0 +1,84 @@
+"""Checkpoints without pickle: safetensors in parts of at most 15 MB, and one JSON file that is
+written last and names them. Whatever interrupts a save, the older checkpoint stays whole.
+"""
+
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+import torch
+
+from limner.errors import TrainingError
+
+PART = 15_000_000  # bytes; small enough for any host of files
+HEAD = "checkpoint.json"
+
+
+def save(run: Path, step: int, tensors: dict[str, torch.Tensor], state: dict[str, Any]) -> None:
+    """Keep `tensors` and the plain `state` as the run's checkpoint after `step` steps.
+
+    The parts carry the step in their names; the head replaces the old head in one rename, and
+    only then are the old parts removed.
+    """
+    content = safetensors.torch.save({k: t.contiguous().cpu() for k, t in tensors.items()})
+    parts = {}
+    for number, start in enumerate(range(0, len(content), PART)):
+        name = f"checkpoint-{step:08d}.{number:02d}.safetensors"
+        part = content[start : start + PART]
+        write_atomically(run / name, part)
+        parts[name] = hashlib.sha256(part).hexdigest()
+    head = {"step": step, "parts": parts, **state}
+    write_atomically(run / HEAD, json.dumps(head, indent=1).encode())
+    for old in run.glob("checkpoint-*.safetensors"):
+        if old.name not in parts:
+            old.unlink()
+
+
+def load(run: Path) -> tuple[int, dict[str, torch.Tensor], dict[str, Any]]:
+    """The run's checkpoint: step, tensors, state.
+
+    Raises TrainingError if there is none, or a part is missing or is not what was saved.
+    """
+    try:
+        head = json.loads((run / HEAD).read_text())
+        step, parts = head.pop("step"), head.pop("parts")
+    except (OSError, ValueError, KeyError) as error:
+        raise TrainingError(
+            f"{run / HEAD}: missing or damaged ({error}); start the run anew"
+        ) from error
+    content = bytearray()
+    for name, digest in parts.items():
+        try:
+            part = (run / name).read_bytes()
+        except OSError as error:
+            raise TrainingError(
+                f"{run / name}: cannot be read ({error.strerror}); the checkpoint needs it: "
+                "restore the file or start the run anew"
+            ) from error
+        if hashlib.sha256(part).hexdigest() != digest:
+            raise TrainingError(
+                f"{run / name}: damaged ({len(part):,} bytes that are not those saved); "
+                "restore the file or start the run anew"
+            )
+        content += part
+    return step, safetensors.torch.load(bytes(content)), head
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all: a temporary file beside it, then a rename."""
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with beside.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(path)
+    except OSError as error:
+        raise TrainingError(
+            f"{path}: cannot be written ({error.strerror}); make room or choose another folder"
+        ) from error
+    finally:
+        beside.unlink(missing_ok=True)

@@ -1,0 +1,117 @@
+"""Pictures for learning: decoded once by Pillow into a memory-mapped cache, keyed by content."""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from limner.dataset import Dataset
+from limner.errors import DataError
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """RGB pictures of any sizes in one array of bytes, with each one's sides and place in it."""
+
+    pixels: NDArray[np.uint8]
+    sides: NDArray[np.int64]  # [n, 2]: height, width
+    starts: NDArray[np.int64]  # [n]
+
+    def __len__(self) -> int:
+        return len(self.sides)
+
+    def __getitem__(self, index: int) -> NDArray[np.uint8]:
+        """Picture `index`: uint8 [H, W, 3], a view."""
+        height, width = self.sides[index]
+        start = self.starts[index]
+        return self.pixels[start : start + 3 * height * width].reshape(height, width, 3)
+
+    def take(self, indices: NDArray[np.int64]) -> "Pictures":
+        """Some of the pictures, in that order; no pixel is copied."""
+        return Pictures(self.pixels, self.sides[indices], self.starts[indices])
+
+
+def cache_folder() -> Path:
+    """Where decoded pictures are kept: `limner` in the user's cache folder (XDG_CACHE_HOME)."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "limner"
+
+
+def load(dataset: Dataset, progress: Progress | None = None) -> Pictures:
+    """The data set's pictures. Files are decoded once; the cache is found again by their content.
+
+    The cache is `KEY.pixels` (bytes, memory-mapped) and `KEY.sides.npy`, written last, so that a
+    half-written one is never used. Raises DataError for a file that is no 8-bit photograph.
+    """
+    if dataset.images is not None:
+        sides = np.tile(np.array(dataset.images.shape[1:3], np.int64), (len(dataset), 1))
+        return Pictures(dataset.images.reshape(-1), sides, _starts(sides))
+    folder = cache_folder()
+    key = dataset.fingerprint()
+    pixels, index = folder / f"{key}.pixels", folder / f"{key}.sides.npy"
+    if not index.is_file():
+        folder.mkdir(parents=True, exist_ok=True)
+        _decode_all(dataset, pixels, index, progress)
+    sides = np.load(index)
+    return Pictures(np.memmap(pixels, np.uint8, "r"), sides, _starts(sides))
+
+
+def sample_pixels(dataset: Dataset, n: int, seed: int) -> NDArray[np.uint8]:
+    """At most n pixels of the data set, drawn without replacement: uint8 [<= n, 3]."""
+    return sample(load(dataset), n, seed)
+
+
+def sample(pictures: Pictures, n: int, seed: int) -> NDArray[np.uint8]:
+    """At most n pixels of the pictures, drawn without replacement: uint8 [<= n, 3]."""
+    ends = np.cumsum(pictures.sides.prod(axis=1))
+    total = int(ends[-1])
+    chosen = np.sort(np.random.default_rng(seed).choice(total, min(n, total), replace=False))
+    picture = np.searchsorted(ends, chosen, side="right")
+    within = chosen - (ends - pictures.sides.prod(axis=1))[picture]
+    first = pictures.starts[picture] + 3 * within
+    pixels: NDArray[np.uint8] = pictures.pixels[first[:, None] + np.arange(3)]
+    return pixels
+
+
+def decode(path: Path) -> NDArray[np.uint8]:
+    """One 8-bit grey or RGB photograph, upright: uint8 [H, W, 3]. Raises DataError."""
+    try:
+        with Image.open(path) as image:
+            if image.mode not in ("L", "RGB"):
+                raise DataError(
+                    f"{path}: pixels of kind {image.mode}; learning reads 8-bit grey and RGB, "
+                    "convert or remove the file"
+                )
+            return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
+    except (UnidentifiedImageError, OSError, SyntaxError) as error:
+        raise DataError(f"{path}: not a whole picture ({error}); replace or remove it") from error
+
+
+def _decode_all(dataset: Dataset, pixels: Path, index: Path, progress: Progress | None) -> None:
+    beside = pixels.with_suffix(f".{os.getpid()}")
+    sides = []
+    try:
+        with beside.open("wb") as file:
+            for done, path in enumerate(dataset.files, 1):
+                picture = decode(path)
+                sides.append(picture.shape[:2])
+                file.write(picture.tobytes())
+                if progress and (done % 100 == 0 or done == len(dataset)):
+                    progress(done, len(dataset))
+        beside.replace(pixels)
+        with beside.open("wb") as file:
+            np.save(file, np.array(sides, np.int64))
+        beside.replace(index)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def _starts(sides: NDArray[np.int64]) -> NDArray[np.int64]:
+    lengths = 3 * sides.prod(axis=1)
+    starts: NDArray[np.int64] = np.cumsum(lengths) - lengths
+    return starts

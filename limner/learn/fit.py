@@ -1,0 +1,197 @@
+"""Fitting a network: one visible loop that can stop after any step and go on bit for bit."""
+
+import json
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+from torch.func import functional_call
+from torch.nn.functional import cross_entropy
+
+import limner
+from limner.errors import TrainingError
+from limner.learn import checkpoint, machine
+from limner.learn.batches import Batch, ahead
+from limner.learn.export import load
+from limner.learn.metrics import Metrics, Report
+from limner.learn.run import FORMAT, Run, assemble, build, described, moving, rate, save, take_up
+from limner.learn.sources import gather
+from limner.palette import Palette
+from limner.recipe import Recipe
+
+RECORD = 50  # steps between two records of the training loss
+KEEP = 300.0  # seconds between two checkpoints, where no validation brings one
+
+
+class Stopped(TrainingError):
+    """Training was asked to stop; everything is saved."""
+
+    exit_code = 130
+
+
+def start(
+    recipe: Recipe, folder: Path, *, precision: str = "auto", device: str = "auto",
+    source: Path | None = None, report: Report | None = None,
+) -> None:  # fmt: skip
+    """Train anew, from `source` (a model file's weights) if it is given. Writes into `folder`:
+    run.json (what the run depends on), metrics.jsonl, and the checkpoint.
+
+    Raises TrainingError if the folder already holds a run, or the loss is not a number; Stopped
+    after Ctrl-C or SIGTERM, with everything saved.
+    """
+    if (folder / "run.json").exists():
+        raise TrainingError(
+            f"{folder}: holds a run already; `limner train {folder}` goes on with it, "
+            "or choose another folder with -o"
+        )
+    where = machine.choose_device(device)
+    chosen, measured = machine.choose_precision(precision, where)
+    if source:
+        loaded, card = load(source)
+        sources = gather(recipe, card.palette)
+        network = build(recipe, sources.palette, pretrained=False)
+        try:
+            network.load_state_dict(loaded.state_dict())
+        except RuntimeError as error:
+            raise TrainingError(
+                f"{source}: its network ({card.network}) is not the recipe's "
+                f"({recipe.network} {recipe.network_arguments()}); use the model's own"
+            ) from error
+    else:
+        sources = gather(recipe, None)
+        network = build(recipe, sources.palette, pretrained=True)
+    folder.mkdir(parents=True, exist_ok=True)
+    document = {
+        "format": FORMAT,
+        "limner": limner.__version__,
+        "recipe": recipe.to_dict(),
+        "palette": sources.palette.to_json(),
+        "data": sources.described,
+        "precision": chosen,
+        "measured": measured,
+        "device": where.type,
+        "threads": torch.get_num_threads(),
+    }
+    run = assemble(folder, recipe, sources, network, chosen, where)
+    save(run)  # so that going on never needs the model or the encoder that it began with
+    checkpoint.write_atomically(folder / "run.json", json.dumps(document, indent=1).encode())
+    fit(run, report)
+
+
+def resume(folder: Path, report: Report | None = None) -> None:
+    """Go on with the run in `folder` from its checkpoint; return at once if it is finished.
+
+    Takes as many threads as the run began with: other numbers add in another order. Raises
+    TrainingError if the checkpoint or the data are not what they were.
+    """
+    document = described(folder)
+    recipe = Recipe.from_dict(document["recipe"], str(folder / "run.json"))
+    palette = Palette.from_json(document["palette"], str(folder / "run.json"))
+    sources = gather(recipe, palette)
+    if sources.described != document["data"]:
+        raise TrainingError(
+            f"{folder}: the data are not those that the run began with "
+            f"({sources.described} instead of {document['data']}); restore them"
+        )
+    torch.set_num_threads(document["threads"])
+    network = build(recipe, palette, pretrained=False)
+    where = machine.choose_device(document["device"])
+    run = assemble(folder, recipe, sources, network, document["precision"], where)
+    take_up(run)
+    fit(run, report)
+
+
+def fit(run: Run, report: Report | None = None) -> None:
+    """Train from the run's step to its last, recording, validating and saving on the way."""
+    machine.keep_memory()
+    metrics = Metrics(run, report)
+    batches = run.sources.batches(run.recipe)
+    held = list(run.sources.validation(run.recipe))
+    every = run.recipe.validate or (run.sources.per_epoch if run.recipe.epochs else run.steps)
+    losses: list[torch.Tensor] = []
+    run.network.train()
+    with stop_requests() as stop:
+        begin = saved = time.monotonic()
+        for batch in ahead(batches, run.step, run.steps):
+            losses.append(learn(run, batch))
+            run.step += 1
+            run.seconds += time.monotonic() - begin
+            validating = run.step % every == 0 or run.step == run.steps
+            saving = validating or bool(stop) or time.monotonic() - saved > KEEP
+            if saving or run.step % RECORD == 0:
+                metrics.training(losses)
+                losses = []
+            if validating:
+                metrics.validation(validate(run, held))
+            if saving:
+                metrics.flush()
+                save(run)
+                saved = time.monotonic()
+            if report:
+                report(run.step, run.steps, None)
+            if stop and run.step < run.steps:
+                raise Stopped(
+                    f"stopped after step {run.step:,} of {run.steps:,}, saved; "
+                    f"go on with: limner train {run.folder}"
+                )
+            begin = time.monotonic()
+
+
+def learn(run: Run, batch: Batch) -> torch.Tensor:
+    """One step on one batch; its loss (mean cross-entropy in nats over the cells), detached."""
+    for group in run.optimizer.param_groups:
+        group["lr"] = rate(run.recipe, run.step, run.steps)
+    inputs, classes = (part.to(run.device, non_blocking=True) for part in batch)
+    inputs = inputs.contiguous(memory_format=torch.channels_last)
+    with torch.autocast(run.device.type, torch.bfloat16, enabled=run.precision == "bf16"):
+        logits = run.network(inputs)
+    # Rows of classes are contiguous in channels-last memory: softmax then copies nothing.
+    rows = logits.permute(0, 2, 3, 1).flatten(0, 2).float()
+    loss = cross_entropy(rows, classes.flatten())
+    run.optimizer.zero_grad(set_to_none=True)
+    loss.backward()
+    run.optimizer.step()
+    if run.average:
+        # The mean's horizon grows with the steps done, so that the start is soon forgotten.
+        share = 1 - min(run.recipe.average, (run.step + 1) / (run.step + 10))
+        values = moving(run.network)
+        with torch.no_grad():
+            torch._foreach_lerp_(
+                list(run.average.values()), [values[name] for name in run.average], share
+            )
+    return loss.detach()
+
+
+@torch.no_grad()
+def validate(run: Run, held: list[Batch]) -> dict[str, float]:
+    """Loss (nats) and accuracy a cell on the validation pictures, with the averaged weights."""
+    run.network.eval()
+    loss = right = cells = 0.0
+    for inputs, classes in held:
+        inputs = inputs.to(run.device).contiguous(memory_format=torch.channels_last)
+        classes = classes.to(run.device)
+        with torch.autocast(run.device.type, torch.bfloat16, enabled=run.precision == "bf16"):
+            logits = functional_call(run.network, run.average, (inputs,)).float()
+        loss += float(cross_entropy(logits, classes, reduction="sum"))
+        right += float((logits.argmax(dim=1) == classes).sum())
+        cells += classes.numel()
+    run.network.train()
+    return {"loss": loss / cells, "accuracy": right / cells}
+
+
+@contextmanager
+def stop_requests() -> Iterator[list[int]]:
+    """A list that Ctrl-C and SIGTERM fill, so that the loop stops after a whole step."""
+    received: list[int] = []
+    kinds = (signal.SIGINT, signal.SIGTERM)
+    before = {kind: signal.getsignal(kind) for kind in kinds}
+    try:
+        for kind in kinds:
+            signal.signal(kind, lambda number, frame: received.append(number))
+        yield received
+    finally:
+        for kind, handler in before.items():
+            signal.signal(kind, handler)

@@ -1,0 +1,54 @@
+"""metrics.jsonl: what a run measured on its way, one JSON record a line."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+from limner.errors import TrainingError
+from limner.learn import checkpoint
+from limner.learn.run import Run, rate
+
+Report = Callable[[int, int, dict[str, Any] | None], None]  # step, steps, record or None
+
+
+class Metrics:
+    """metrics.jsonl: one record a line; what lies beyond the checkpoint taken up is dropped."""
+
+    def __init__(self, run: Run, report: Report | None) -> None:
+        self.run, self.report, self.path = run, report, run.folder / "metrics.jsonl"
+        kept = []
+        if self.path.exists():
+            lines = self.path.read_text().splitlines()
+            kept = [line for line in lines if json.loads(line)["step"] <= run.step]
+        checkpoint.write_atomically(self.path, "".join(f"{line}\n" for line in kept).encode())
+        self.waiting: list[dict[str, Any]] = []
+
+    def training(self, losses: list[torch.Tensor]) -> None:
+        """Record the mean loss of the last steps. Raises TrainingError at the first NaN."""
+        values = torch.stack(losses).cpu()
+        wrong = torch.nonzero(~torch.isfinite(values))
+        if len(wrong):
+            step = self.run.step - len(values) + int(wrong[0]) + 1
+            raise TrainingError(
+                f"step {step:,}: the loss is {float(values[wrong[0]])}; "
+                "lower the rate, and start anew or from the last checkpoint"
+            )
+        self.add({"loss": round(float(values.mean()), 6)})
+
+    def validation(self, scores: dict[str, float]) -> None:
+        self.add({"validation": {name: round(value, 6) for name, value in scores.items()}})
+
+    def add(self, values: dict[str, Any]) -> None:
+        step = {"step": self.run.step, "seconds": round(self.run.seconds, 2)}
+        record = {**step, "rate": rate(self.run.recipe, self.run.step - 1, self.run.steps)}
+        self.waiting.append({**record, **values})
+        if self.report:
+            self.report(self.run.step, self.run.steps, self.waiting[-1])
+
+    def flush(self) -> None:
+        """Append what waits, just before the checkpoint that covers it is saved."""
+        with self.path.open("a") as file:
+            file.writelines(json.dumps(record) + "\n" for record in self.waiting)
+        self.waiting = []

@@ -1,0 +1,120 @@
+"""From a finished run to a model file: the averaged weights, a fitted temperature, and the card."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from limner import networks
+from limner.card import Card
+from limner.color import rgb8_to_lab
+from limner.learn import checkpoint
+from limner.learn.batches import inputs_and_classes
+from limner.learn.export import export
+from limner.learn.run import build, described
+from limner.learn.sources import gather
+from limner.paint.decode import decode
+from limner.palette import Palette
+from limner.recipe import Recipe
+from limner.scores import ab_error, bootstrap_interval
+
+CIFAR_SIDE = 32
+TEMPERATURES = (0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.2)
+
+
+def release(run: Path, output: Path, *, name: str | None = None, overwrite: bool = False) -> Card:
+    """Write the run's model file and return its card.
+
+    Where the recipe cuts pictures from training (`holdout`), the temperature with the least mean
+    ab error on them is taken; elsewhere it is 1. Raises TrainingError for a run without a
+    whole checkpoint, ModelError if the file would differ from the network or exists unasked.
+    """
+    document = described(run)
+    step, tensors, _ = checkpoint.load(run)
+    recipe = Recipe.from_dict(document["recipe"], str(run / "run.json"))
+    palette = Palette.from_json(document["palette"], str(run / "run.json"))
+    network = build(recipe, palette, pretrained=False)
+    weights = {
+        k.removeprefix("network/"): v for k, v in tensors.items() if k.startswith("network/")
+    }
+    averaged = {
+        k.removeprefix("average/"): v for k, v in tensors.items() if k.startswith("average/")
+    }
+    network.load_state_dict({**weights, **averaged})
+    network.eval()
+    temperature, scores = fit_temperature(network, recipe, palette)
+    terms = dict.fromkeys(described_set["terms"] for described_set in document["data"].values())
+    card = Card(
+        name=name or recipe.name,
+        task="colorize",
+        network={"name": recipe.network, "arguments": network.arguments},
+        input="light" if palette.space == "ab" else "mean",
+        working_size=working_size(recipe),
+        stride=network.stride,
+        multiple=network.multiple,
+        palette=palette,
+        temperature=temperature,
+        recipe={**recipe.to_dict(), "steps_done": step, "precision": document["precision"]},
+        data=document["data"],
+        scores=scores,
+        license="the weights carry the terms of the pictures they were trained on: "
+        + "; ".join(terms),
+    )
+    export(network, card, output, overwrite=overwrite)
+    return card
+
+
+def working_size(recipe: Recipe) -> int:
+    """The short side in pixels at which a picture's finest crop in training was seen.
+
+    A crop of `size` pixels covers at least the share `zoom` of a picture's short side. Recipes
+    without crops learn from CIFAR's whole pictures.
+    """
+    return round(recipe.size / recipe.zoom) if recipe.size else CIFAR_SIDE
+
+
+@torch.no_grad()
+def fit_temperature(
+    network: networks.Network, recipe: Recipe, palette: Palette
+) -> tuple[float, dict[str, Any]]:
+    """The temperature with the least mean ab error on the held-out pictures, and its scores.
+
+    Errors are distances (ab units) between a cell's expected color and its mean color. Without
+    held-out pictures the temperature is 1 and there are no scores.
+    """
+    if not recipe.holdout:
+        return 1.0, {}
+    rows = []  # a picture each: the error at every temperature, then grey's
+    for picture in held_out(recipe, palette, network.multiple):
+        inputs, _ = inputs_and_classes(picture[None], palette, network.stride)
+        logits = network(torch.from_numpy(inputs))[0].numpy()
+        truth = cell_means(rgb8_to_lab(picture)[..., 1:], network.stride)
+        guesses = [decode(logits, palette, None, t) for t in TEMPERATURES]
+        rows.append([ab_error(g, truth).mean() for g in [*guesses, np.zeros_like(truth)]])
+    table = np.array(rows)
+    best = int(table[:, :-1].mean(axis=0).argmin())
+    scores = {
+        "ours": bootstrap_interval(table[:, best])._asdict(),
+        "grey": bootstrap_interval(table[:, -1])._asdict(),
+    }
+    return TEMPERATURES[best], {"holdout": {"n": len(table), "ab_error": scores}}
+
+
+def held_out(recipe: Recipe, palette: Palette, multiple: int) -> Iterator[NDArray[np.uint8]]:
+    """Each held-out picture that is large enough, cut to sides that `multiple` divides."""
+    for pictures in gather(recipe, palette).held:
+        for index in range(len(pictures)):
+            height, width = pictures.sides[index] // multiple * multiple
+            if height and width:
+                yield pictures[index][:height, :width]
+
+
+def cell_means(ab: NDArray[np.float32], stride: int) -> NDArray[np.float32]:
+    """The mean of each stride x stride cell: [H, W, 2] -> [H / stride, W / stride, 2]."""
+    height, width, _ = ab.shape
+    cells = ab.reshape(height // stride, stride, width // stride, stride, 2)
+    means: NDArray[np.float32] = cells.mean(axis=(1, 3))
+    return means

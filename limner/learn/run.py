@@ -1,0 +1,141 @@
+"""A training run: its folder, its parts in memory, and how it is saved and taken up again."""
+
+import json
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from limner import networks
+from limner.errors import TrainingError
+from limner.learn import checkpoint, machine
+from limner.learn.sources import Sources
+from limner.networks.encoder import load_encoder_weights
+from limner.networks.freeze import freeze
+from limner.palette import Palette
+from limner.recipe import Recipe
+
+FORMAT = 1  # of run.json
+
+
+@dataclass
+class Run:
+    """A run in memory: what never changes (recipe, palette, data), and what a checkpoint holds."""
+
+    folder: Path
+    recipe: Recipe
+    palette: Palette
+    network: networks.Network
+    sources: Sources
+    optimizer: torch.optim.Optimizer
+    average: dict[str, torch.Tensor]  # running means of what learns; empty without `average`
+    precision: machine.Precision
+    device: torch.device
+    step: int = 0
+    seconds: float = 0.0  # spent in steps, over all sittings
+
+    @property
+    def steps(self) -> int:
+        return self.recipe.steps or self.recipe.epochs * self.sources.per_epoch
+
+
+def described(folder: Path) -> dict[str, Any]:
+    """The run's run.json. Raises TrainingError if there is none, or another limner wrote it."""
+    try:
+        document = json.loads((folder / "run.json").read_text())
+    except (OSError, ValueError) as error:
+        raise TrainingError(
+            f"{folder}: holds no run (run.json: {error}); "
+            "start one with `limner train RECIPE.toml -o RUN`"
+        ) from error
+    if not isinstance(document, dict) or document.get("format") != FORMAT:
+        raise TrainingError(f"{folder}: its run.json is not of format {FORMAT}; upgrade limner")
+    return document
+
+
+def build(recipe: Recipe, palette: Palette, pretrained: bool) -> networks.Network:
+    """The recipe's network from its seed, with its encoder's pretrained weights if it has one."""
+    torch.manual_seed(recipe.seed)
+    arguments = {"NC": len(palette), **recipe.network_arguments()}
+    network = networks.build(recipe.network, arguments)
+    if pretrained and recipe.encoder:
+        network.get_submodule("encoder").load_state_dict(load_encoder_weights(recipe.encoder))
+    return network
+
+
+def assemble(
+    folder: Path, recipe: Recipe, sources: Sources, network: networks.Network,
+    precision: machine.Precision, device: torch.device,
+) -> Run:  # fmt: skip
+    """Put the run together, before its first step."""
+    freeze(network, "all" if recipe.learn == ("all",) else recipe.learn)
+    network.to(device).to(memory_format=torch.channels_last)
+    parameters = [p for p in network.parameters() if p.requires_grad]
+    kind = torch.optim.AdamW if recipe.optimizer == "adamw" else torch.optim.Adam
+    optimizer = kind(parameters, recipe.rate, weight_decay=recipe.decay)
+    network.train()
+    average = {}
+    if recipe.average:
+        average = {name: value.detach().clone() for name, value in moving(network).items()}
+    return Run(
+        folder, recipe, sources.palette, network, sources, optimizer, average, precision, device
+    )
+
+
+def moving(network: nn.Module) -> dict[str, torch.Tensor]:
+    """What training changes: the parameters that learn, and the statistics of live norms."""
+    learned: dict[str, torch.Tensor] = {
+        n: p for n, p in network.named_parameters() if p.requires_grad
+    }
+    for prefix, module in network.named_modules():
+        if isinstance(module, nn.modules.batchnorm._BatchNorm) and module.training:
+            for name, buffer in module.named_buffers(prefix, recurse=False):
+                if buffer.is_floating_point():
+                    learned[name] = buffer
+    return learned
+
+
+def save(run: Run) -> None:
+    """The run's checkpoint: weights, running means, the optimizer's moments, step and seconds."""
+    tensors = {f"network/{name}": value for name, value in run.network.state_dict().items()}
+    tensors |= {f"average/{name}": value for name, value in run.average.items()}
+    for index, moments in run.optimizer.state_dict()["state"].items():
+        tensors |= {f"optimizer/{index}/{name}": value for name, value in moments.items()}
+    checkpoint.save(run.folder, run.step, tensors, {"seconds": round(run.seconds, 3)})
+
+
+def take_up(run: Run) -> None:
+    """Put the folder's checkpoint into the run. Raises TrainingError if it does not fit."""
+    step, tensors, state = checkpoint.load(run.folder)
+    groups: dict[str, dict[str, torch.Tensor]] = {"network": {}, "average": {}, "optimizer": {}}
+    moments: dict[int, dict[str, torch.Tensor]] = {}
+    try:
+        for name, value in tensors.items():
+            group, _, rest = name.partition("/")
+            groups[group][rest] = value
+        for name, value in groups["optimizer"].items():
+            index, _, moment = name.partition("/")
+            moments.setdefault(int(index), {})[moment] = value
+        run.network.load_state_dict(groups["network"])
+        for name, value in run.average.items():
+            value.copy_(groups["average"][name])
+        whole = run.optimizer.state_dict()
+        run.optimizer.load_state_dict({**whole, "state": moments})
+    except (RuntimeError, KeyError, ValueError) as error:
+        raise TrainingError(
+            f"{run.folder}: the checkpoint does not fit the recipe's network; start the run anew"
+        ) from error
+    run.step, run.seconds = step, state["seconds"]
+
+
+def rate(recipe: Recipe, step: int, steps: int) -> float:
+    """The learning rate of a step: linear warm-up, then constant or half a cosine down to 0."""
+    if step < recipe.warmup:
+        return recipe.rate * (step + 1) / recipe.warmup
+    if recipe.schedule == "constant":
+        return recipe.rate
+    done = (step - recipe.warmup) / max(1, steps - recipe.warmup)
+    return recipe.rate * 0.5 * (1 + math.cos(math.pi * done))

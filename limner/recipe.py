@@ -1,0 +1,176 @@
+"""A recipe: all that a training run depends on, as one frozen record, read from a TOML file."""
+
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any, Literal, get_args, get_type_hints
+
+from limner.errors import RecipeError
+
+Optimizer = Literal["adam", "adamw"]
+Schedule = Literal["constant", "cosine"]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Every key of a recipe, with its default. A key that is not here is an error.
+
+    A network's own arguments (k, NF, width, encoder) are passed on where they are set; its number
+    of classes follows from the palette, its input (L*/100, or the mean of the channels for RGB
+    palettes) too.
+    """
+
+    name: str = "model"
+    network: str = "unet"
+    k: int | None = None  # kernel size, odd
+    NF: int | None = None  # features of the first block
+    width: int | None = None  # features of a pyramid's decoder
+    encoder: str | None = None  # "timm/NAME", with its pretrained weights
+    learn: tuple[str, ...] = ("all",)  # modules that learn; the rest is frozen, norms in eval
+    data: tuple[str, ...] = ("cifar10",)  # NAME|PATH[:CATEGORY][=WEIGHT] of each set
+    split: str = "train"
+    holdout: int = 0  # pictures cut from the training split for validation; 0: the `val` split
+    palette: str = "horse24"  # an embedded palette, a JSON file beside the recipe, or "grid"
+    size: int = 0  # side of the square crops in pixels; 0: whole pictures, all of one size
+    zoom: float = 1.0  # a crop's side is drawn from zoom..1 of the picture's short side
+    flip: bool = False  # mirror half of the crops
+    tone: float = 0.0  # strength of the random tone curve on the input light
+    shuffle: bool = True  # a new order of the pictures each epoch (one set)
+    batch: int = 100
+    epochs: int = 0  # exactly one of epochs and steps is given
+    steps: int = 0
+    optimizer: Optimizer = "adam"
+    rate: float = 1e-3  # learning rate, at its highest
+    warmup: int = 0  # steps of linear growth up to `rate`
+    schedule: Schedule = "constant"
+    decay: float = 0.0  # weight decay
+    average: float = 0.0  # decay of the running mean of the weights that is kept; 0: none
+    validate: int = 0  # steps between validations; 0: once an epoch, or at the end
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if (self.epochs > 0) == (self.steps > 0):
+            raise RecipeError(
+                f"recipe {self.name}: epochs = {self.epochs} and steps = {self.steps}; "
+                "give exactly one of them, above 0"
+            )
+        limits = {
+            "holdout": self.holdout >= 0,
+            "size": self.size >= 0,
+            "zoom": 0 < self.zoom <= 1,
+            "tone": 0 <= self.tone <= 1,
+            "batch": self.batch >= 1,
+            "epochs": self.epochs >= 0,
+            "steps": self.steps >= 0,
+            "rate": 0 < self.rate < float("inf"),
+            "warmup": self.warmup >= 0,
+            "decay": 0 <= self.decay < float("inf"),
+            "average": 0 <= self.average < 1,
+            "validate": self.validate >= 0,
+            "seed": self.seed >= 0,
+            "data": len(self.data) > 0,
+            "learn": len(self.learn) > 0,
+        }
+        for key, good in limits.items():
+            if not good:
+                raise RecipeError(
+                    f"recipe {self.name}: {key} = {getattr(self, key)!r} is out of range; "
+                    "see `limner train --help` for the recipe's keys"
+                )
+        self.sets()
+
+    def sets(self) -> tuple[tuple[str, float], ...]:
+        """The data sets and the weight of each: (("photos", 9.0), ("early", 1.0))."""
+        pairs = []
+        for entry in self.data:
+            spec, equals, weight = entry.rpartition("=")
+            try:
+                pairs.append((spec, float(weight)) if equals else (entry, 1.0))
+            except ValueError as error:
+                raise RecipeError(
+                    f"recipe {self.name}: data {entry!r}; write NAME=WEIGHT, as in 'photos=9'"
+                ) from error
+            if not 0 < pairs[-1][1] < float("inf"):
+                raise RecipeError(f"recipe {self.name}: data {entry!r}; a weight is above 0")
+        return tuple(pairs)
+
+    def network_arguments(self) -> dict[str, Any]:
+        """The network's own arguments that the recipe sets."""
+        chosen = {key: getattr(self, key) for key in ("k", "NF", "width", "encoder")}
+        return {key: value for key, value in chosen.items() if value is not None}
+
+    def to_dict(self) -> dict[str, Any]:
+        """A plain document for JSON; keys that are not set are left out."""
+        return {
+            key: list(value) if isinstance(value, tuple) else value
+            for key, value in asdict(self).items()
+            if value is not None
+        }
+
+    @classmethod
+    def from_dict(cls, document: Mapping[str, Any], source: str = "recipe") -> "Recipe":
+        """Check every key and type. Raises RecipeError that lists the keys for an unknown one."""
+        types = get_type_hints(cls)
+        for key in document:
+            if key not in types:
+                known = ", ".join(field.name for field in fields(cls))
+                raise RecipeError(f"{source}: unknown key {key!r}; the keys are {known}")
+        values = {k: _typed(source, k, v, types[k]) for k, v in document.items()}
+        return cls(**values)
+
+    @classmethod
+    def load(cls, path: Path | str, settings: Iterable[str] = ()) -> "Recipe":
+        """Read a TOML file; each setting "key=value" (a TOML value, or a bare word) replaces one.
+
+        A palette's file is looked for beside the recipe. Raises RecipeError.
+        """
+        source = Path(path)
+        try:
+            document = tomllib.loads(source.read_text())
+        except OSError as error:
+            raise RecipeError(f"{path}: cannot be read ({error.strerror})") from error
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise RecipeError(f"{path}: not a TOML file ({error})") from error
+        for setting in settings:
+            key, equals, value = setting.partition("=")
+            if not equals:
+                raise RecipeError(f"--set {setting}: no '='; write --set key=value")
+            if key in ("epochs", "steps"):  # one of them replaces the other
+                document.pop("epochs", None)
+                document.pop("steps", None)
+            document[key.strip()] = _toml_value(value.strip())
+        palette = document.get("palette")
+        if isinstance(palette, str) and palette.endswith(".json"):
+            document["palette"] = str(source.parent / palette)
+        return cls.from_dict(document, str(path))
+
+
+def _toml_value(text: str) -> Any:
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text  # a bare word: --set network=cnn
+
+
+def _typed(source: str, key: str, value: Any, expected: Any) -> Any:
+    """`value` as the field's type, or a RecipeError that says what the key wants."""
+    options = get_args(expected)
+    if expected == tuple[str, ...]:
+        if isinstance(value, str):
+            value = [value]
+        good = isinstance(value, list) and all(isinstance(item, str) for item in value)
+        value, wanted = tuple(value) if good else value, "a word or a list of words"
+    elif options and isinstance(options[0], str):
+        good, wanted = value in options, " or ".join(options)
+    else:
+        kind = options[0] if options else expected
+        if kind is float and type(value) is int:
+            value = float(value)
+        good, wanted = (
+            type(value) is kind,
+            {int: "a whole number", bool: "true or false", float: "a number", str: "a word"}[kind],
+        )
+    if not good:
+        raise RecipeError(f"{source}: {key} = {value!r}; it must be {wanted}")
+    return value

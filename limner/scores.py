@@ -1,0 +1,80 @@
+"""How good colors and classes are: small functions of arrays, and an interval over pictures.
+
+`ab` are the last two channels of CIELAB; `logits` and `classes` belong to the same grid.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.floating[Any]]
+
+AUC_LIMIT = 150.0
+PSNR_LIMIT = 60.0
+
+
+class Interval(NamedTuple):
+    """A mean and the bounds of its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+def ab_error(ab: Floats, truth: Floats) -> Floats:
+    """Distance in the ab plane, [..., 2] and [..., 2] -> [...], 0 and up."""
+    error: Floats = np.hypot(ab[..., 0] - truth[..., 0], ab[..., 1] - truth[..., 1])
+    return error
+
+
+def auc(ab_error: Floats) -> float:
+    """1 - E[min(error, 150)] / 150 of ab errors of any shape: 0..1, 1 is perfect.
+
+    It is the area under the curve of the share of pixels within a distance of 0..150 (Zhang,
+    Isola, Efros 2016), without the steps of a sum.
+    """
+    return float(1 - np.minimum(ab_error, AUC_LIMIT).mean(dtype=np.float64) / AUC_LIMIT)
+
+
+def psnr(picture: NDArray[np.uint8], truth: NDArray[np.uint8]) -> float:
+    """Peak signal-to-noise ratio of 8-bit pictures in dB, at most 60 (equal pictures too)."""
+    difference = picture.astype(np.float32) - truth
+    square = float(np.square(difference).mean(dtype=np.float64))
+    floor = 255**2 / 10 ** (PSNR_LIMIT / 10)
+    return float(10 * np.log10(255**2 / max(square, floor)))
+
+
+def light_error(light: Floats, truth: Floats) -> float:
+    """Mean |dL| of two L* of any shape: 0..100."""
+    return float(np.abs(light - truth).mean(dtype=np.float64))
+
+
+def log_probabilities(logits: Floats) -> Floats:
+    """Logits [K, ...] -> the logarithms of their softmax over the first axis."""
+    shifted = logits - logits.max(axis=0)
+    logarithms: Floats = shifted - np.log(np.exp(shifted).sum(axis=0))
+    return logarithms
+
+
+def cross_entropy(logits: Floats, classes: NDArray[np.int64]) -> float:
+    """Mean of -log P(class) in nats a pixel: logits [K, ...] and classes [...]."""
+    own = np.take_along_axis(log_probabilities(logits), classes[None], axis=0)
+    return float(-own.mean(dtype=np.float64))
+
+
+def accuracy(logits: Floats, classes: NDArray[np.int64]) -> float:
+    """Share of pixels whose class has the largest logit: logits [K, ...] and classes [...]."""
+    return float((logits.argmax(axis=0) == classes).mean())
+
+
+def bootstrap_interval(values: Floats, seed: int = 0, resamples: int = 1000) -> Interval:
+    """The mean of one value a picture [n] and its 95 % percentile interval (Efron 1979).
+
+    The same seed draws the same pictures, so that rows of a table are resampled alike.
+    """
+    random = np.random.default_rng(seed)
+    n = len(values)
+    means = [values[random.integers(n, size=n)].mean() for _ in range(resamples)]
+    low, high = np.percentile(means, (2.5, 97.5))
+    return Interval(float(np.mean(values)), float(low), float(high))
