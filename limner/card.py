@@ -95,9 +95,9 @@ class Card:
                 )
         values = {key: document[key] for key in known}
         try:
-            values["palette"] = Palette.from_json(document["palette"], source)
+            values["palette"] = Palette.from_json(document["palette"])
         except PaletteError as error:
-            raise ModelError(f"{error}; export the model again") from error
+            raise ModelError(f"{source}: its card's {error}; export the model again") from error
         weights = document["class_weights"]
         values["class_weights"] = None if weights is None else tuple(weights)
         if weights is not None and len(weights) != len(values["palette"]):

@@ -224,11 +224,10 @@ def de2000(lab1: Floats, lab2: Floats) -> Floats:
     l1, l2 = lab1[..., 0], lab2[..., 0]
     b1, b2 = lab1[..., 2], lab2[..., 2]
     chroma = (np.hypot(lab1[..., 1], b1) + np.hypot(lab2[..., 1], b2)) / 2
-    stretch = 1.5 - 0.5 * np.sqrt(chroma**7 / (chroma**7 + 25.0**7))
+    stretch = 1.5 - 0.5 * _saturated(chroma)
     a1, a2 = lab1[..., 1] * stretch, lab2[..., 1] * stretch
     c1, c2 = np.hypot(a1, b1), np.hypot(a2, b2)
-    h1 = np.degrees(np.arctan2(b1, a1)) % 360
-    h2 = np.degrees(np.arctan2(b2, a2)) % 360
+    h1, h2 = _hue(a1, b1), _hue(a2, b2)
 
     # The shorter way around; hues exactly 180 apart keep their sign, as in the paper.
     turn = h2 - h1 - 360 * np.rint((h2 - h1) / 360)
@@ -248,11 +247,24 @@ def de2000(lab1: Floats, lab2: Floats) -> Floats:
     s_light = 1 + 0.015 * off / np.sqrt(20 + off)
     s_chroma = 1 + 0.045 * chroma
     s_hue = 1 + 0.015 * chroma * t
-    r_chroma = 2 * np.sqrt(chroma**7 / (chroma**7 + 25.0**7))
-    rotation = -r_chroma * np.sin(np.radians(60 * np.exp(-(((hue - 275) / 25) ** 2))))
+    rotation = -2 * _saturated(chroma) * np.sin(np.radians(60 * np.exp(-(((hue - 275) / 25) ** 2))))
     dc, dh = d_chroma / s_chroma, d_hue / s_hue
     difference: Floats = np.sqrt((d_light / s_light) ** 2 + dc**2 + dh**2 + rotation * dc * dh)
     return difference
+
+
+def _hue(a: Floats, b: Floats) -> Floats:
+    """0..360 degrees."""
+    hue = np.degrees(np.arctan2(b, a))
+    return np.where(hue < 0, hue + 360, hue)
+
+
+def _saturated(chroma: Floats) -> Floats:
+    """sqrt(C^7 / (C^7 + 25^7)), 0..1; products, because powers are slow."""
+    cubed = chroma * chroma * chroma
+    seventh = cubed * cubed * chroma
+    share: Floats = np.sqrt(seventh / (seventh + 25.0**7))
+    return share
 
 
 def colorfulness(rgb: Bytes) -> float:

@@ -5,7 +5,7 @@ of the model's own grid, and is painted as `limner colorize` paints.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,8 +17,9 @@ from limner.color import colorfulness, de2000, rgb8_to_lab, rgb_to_lab
 from limner.dataset import Dataset, find
 from limner.errors import DataError, LimnerError
 from limner.paint.decode import decode
-from limner.paint.join import light_of
+from limner.paint.join import join, light_of
 from limner.paint.painter import Painter, view_size
+from limner.paint.upsample import Upsampler
 from limner.palette import Palette
 from limner.picture import Pixels, from_array, read_rgb
 
@@ -81,14 +82,14 @@ def evaluate(
 
 @dataclass(frozen=True)
 class Scene:
-    """A picture and what the network's cells hold of it.
+    """A picture, and what the cells of the network's view hold of it.
 
-    pixels: uint8 [H, W, 3]. seen [H', W']: the network's input. classes [h, w] and ab [h, w, 2]:
-    of each cell's mean color. grey [h, w]: its mean over the channels, 0..255.
+    pixels: uint8 [H, W, 3]. view: uint8 [H', W', 3], at the working size. Of each cell's mean
+    color: classes [h, w], ab [h, w, 2] and grey [h, w], the mean of the channels, 0..255.
     """
 
     pixels: Pixels
-    seen: Floats
+    view: Pixels
     classes: NDArray[np.int64]
     ab: Floats
     grey: NDArray[np.int64]
@@ -101,31 +102,26 @@ def look(painter: Painter, pixels: Pixels) -> Scene:
     """
     card = painter.model.card
     height, width = pixels.shape[:2]
-    view = from_array(pixels).reduced(*view_size(width, height, painter.size, card.multiple))
+    size = view_size(width, height, painter.size, card.multiple)
+    view = pixels if size == (width, height) else from_array(pixels).reduced(*size)
     rgb = cell_means(view, card.stride)
     grey = np.rint(rgb.mean(axis=-1)).astype(np.int64)
-    seen = light_of(view) / 100 if card.input == "light" else view.mean(-1, np.float32) / 255
-    seen = seen.astype(np.float32)
     if card.palette.space == "rgb":
         ab = rgb_to_lab(rgb / 255)[..., 1:]
-        return Scene(pixels, seen, card.palette.classes(rgb), ab, grey)
+        return Scene(pixels, view, card.palette.classes(rgb), ab, grey)
     ab = cell_means(rgb8_to_lab(view)[..., 1:], card.stride)
-    return Scene(pixels, seen, card.palette.classes(ab), ab, grey)
+    return Scene(pixels, view, card.palette.classes(ab), ab, grey)
 
 
 def cell_means(values: NDArray[Any], stride: int) -> Floats:
     """Means over cells of stride x stride: [H, W, D] -> float32 [ceil(H / s), ceil(W / s), D].
 
-    The cells at the end of a side may hold fewer pixels.
+    A cell that reaches beyond the picture repeats its edge, as the network's input does.
     """
-    starts = [np.arange(0, side, stride) for side in values.shape[:2]]
-    sums = np.add.reduceat(values.astype(np.float32), starts[0], axis=0)
-    sums = np.add.reduceat(sums, starts[1], axis=1)
-    counts = [
-        np.minimum(stride, side - start)
-        for side, start in zip(values.shape[:2], starts, strict=True)
-    ]
-    means: Floats = sums / np.outer(*counts)[..., None].astype(np.float32)
+    below, beside = (-side % stride for side in values.shape[:2])
+    padded = np.pad(values.astype(np.float32), ((0, below), (0, beside), (0, 0)), mode="edge")
+    rows, columns = padded.shape[0] // stride, padded.shape[1] // stride
+    means: Floats = padded.reshape(rows, stride, columns, stride, -1).mean(axis=(1, 3))
     return means
 
 
@@ -166,11 +162,13 @@ def _score_picture(
 ) -> None:
     """Append the scores of every row on one picture; `following` lends its colors to `other`."""
     card = painter.model.card
-    painting = painter.colorize(scene.pixels)
-    logits = {"ours": _unweighted(painter.logits(scene.seen), card)}
+    guide = light_of(scene.view)
+    seen = guide / 100 if card.input == "light" else scene.view.mean(axis=-1) / 255
+    said = painter.logits(seen.astype(np.float32))
+    logits = {"ours": _unweighted(said, card)}
     class_ab = _class_ab(card.palette)
     chroma = {
-        "ours": painting.ab,
+        "ours": decode(said, card.palette, card.class_weights, painter.temperature),
         "grey": np.zeros_like(scene.ab),
         "mean": np.broadcast_to(mean_ab, scene.ab.shape),
     }
@@ -184,7 +182,7 @@ def _score_picture(
         chroma["majority"] = np.broadcast_to(class_ab[lookup.prior.argmax()], scene.ab.shape)
         chroma["lookup"] = decode(logits["lookup"], card.palette)
     truth = rgb8_to_lab(scene.pixels)
-    painted = {row: replace(painting, ab=ab).array for row, ab in chroma.items()}
+    painted = _painted(scene, guide, card.stride, chroma)
     for row, picture in {**painted, "truth": scene.pixels}.items():
         columns = _score_pixels(picture, scene.pixels, truth)
         if row in logits:
@@ -195,6 +193,26 @@ def _score_picture(
             }
         for column, value in columns.items():
             values.setdefault(row, {}).setdefault(column, []).append(value)
+
+
+def _painted(
+    scene: Scene, light: Floats, stride: int, chroma: dict[str, Floats]
+) -> dict[str, Pixels]:
+    """The picture in every row's chroma [h, w, 2], as `limner colorize` joins them.
+
+    light: of the view. The rows share one upsampling, whose weights come from the light alone.
+    """
+    full = light_of(scene.pixels)
+    height, width = full.shape
+    cells = np.concatenate(list(chroma.values()), axis=-1)
+    if cells.shape[:2] == full.shape:  # every cell is a pixel
+        planes = list(np.moveaxis(cells, -1, 0))
+    else:
+        guide = cell_means(light[..., None], stride)[..., 0]
+        down, across = light.shape[0] / stride / height, light.shape[1] / stride / width
+        planes = Upsampler(cells, guide, width, across, down).rows(0, full)
+    pairs = zip(planes[::2], planes[1::2], strict=True)
+    return {row: join(full, a, b) for row, (a, b) in zip(chroma, pairs, strict=True)}
 
 
 def _score_pixels(picture: Pixels, truth: Pixels, truth_lab: Floats) -> dict[str, float]:

@@ -32,7 +32,7 @@ class Palette:
     colors: NDArray[np.float32]
 
     def __post_init__(self) -> None:
-        if self.space not in CHANNELS:
+        if self.space not in tuple(CHANNELS):
             raise PaletteError(f"palette: space {self.space!r}; it is 'rgb' or 'ab'")
         colors = np.array(self.colors, np.float32)
         if colors.ndim != 2 or colors.shape[1] != CHANNELS[self.space] or len(colors) == 0:
@@ -174,10 +174,12 @@ class Palette:
 
 def _nearest(points: NDArray[np.float32], centers: NDArray[np.float32]) -> NDArray[np.int64]:
     """The nearest center of each point. |p - c|^2 - |p|^2 = |c|^2 - 2 p.c orders the centers."""
+    middle = centers.mean(axis=0)  # small numbers keep apart what lies close together
+    centers = centers - middle
     squares = (centers**2).sum(axis=1)
     rows = max(1, CHUNK // len(centers))
     parts = [
-        (squares - points[start : start + rows] @ (2 * centers.T)).argmin(axis=1)
+        (squares - (points[start : start + rows] - middle) @ (2 * centers.T)).argmin(axis=1)
         for start in range(0, len(points), rows)
     ]
     return np.concatenate(parts) if parts else np.zeros(0, np.int64)

@@ -1,4 +1,4 @@
-"""Color many pictures one after the other; a bad one does not stop the rest."""
+"""Color many pictures, one after the other; a bad picture does not stop the rest."""
 
 import time
 from collections.abc import Iterator, Sequence

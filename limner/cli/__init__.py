@@ -1,5 +1,6 @@
 """The command line: `limner COMMAND`, one file a command; each imports late what it needs."""
 
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -77,6 +78,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(arguments: list[str]) -> int:
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a file's name may be no text at all
+        sys.stdout.reconfigure(errors="surrogateescape")
     command = typer.main.get_command(app)
     try:
         code = command.main(arguments, prog_name="limner", standalone_mode=False)

@@ -1,6 +1,7 @@
 """`limner colorize`: photographs and folders in, colored pictures out."""
 
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -15,64 +16,75 @@ if TYPE_CHECKING:
 
 SOME_FAILED = 1
 
+Photos = Annotated[
+    list[Path],
+    typer.Argument(metavar="PHOTO|FOLDER", help="JPEG, PNG, TIFF or WebP; folders of them."),
+]
+Output = Annotated[
+    Path,
+    typer.Option(
+        "-o", "--output", metavar="DIR|FILE", help="Folder of the results; FILE for one photo."
+    ),
+]
+ModelName = Annotated[
+    str, typer.Option("--model", metavar="NAME|FILE", help="`limner models` lists the names.")
+]
+Saturation = Annotated[
+    float,
+    typer.Option(parser=real(0, 2), metavar="0..2", help="Factor of the chroma; 0 is grey."),
+]
+Temperature = Annotated[
+    float | None,
+    typer.Option(
+        parser=real(0.01, 10),
+        metavar="0.01..10",
+        help="Below 1 the likeliest colors win, above 1 they mix. [default: the model's own]",
+    ),
+]
+Size = Annotated[
+    int | None,
+    typer.Option(
+        parser=whole(1),
+        metavar="PIXELS",
+        help="Short side of what the network sees. [default: the model's own]",
+    ),
+]
+Certainty = Annotated[
+    bool, typer.Option("--certainty", help="Write NAME.certainty.png: how sure the model is.")
+]
+Compare = Annotated[
+    bool, typer.Option("--compare", help="Write NAME.compare.png: before and after.")
+]
+Format = Annotated[
+    Literal["jpeg", "png", "tiff", "webp"] | None,
+    typer.Option(help="Format of the results. [default: that of each photo]"),
+]
+Quality = Annotated[
+    int, typer.Option(parser=whole(1, 100), metavar="1..100", help="Quality of JPEG and WebP.")
+]
+Recursive = Annotated[
+    bool, typer.Option("--recursive", help="Folders in folders too; their structure is kept.")
+]
+MaxPixels = Annotated[
+    int, typer.Option(parser=whole(1), metavar="PIXELS", help="Refuse pictures with more pixels.")
+]
+
 
 def colorize(
-    photos: Annotated[
-        list[Path],
-        typer.Argument(metavar="PHOTO|FOLDER", help="JPEG, PNG, TIFF or WebP; folders of them."),
-    ],
-    output: Annotated[
-        Path,
-        typer.Option(
-            "-o", "--output", metavar="DIR|FILE", help="Folder of the results; FILE for one photo."
-        ),
-    ],
-    model: Annotated[
-        str, typer.Option(metavar="NAME|FILE", help="`limner models` lists the names.")
-    ] = "photo",
-    saturation: Annotated[
-        float,
-        typer.Option(parser=real(0, 2), metavar="0..2", help="Factor of the chroma; 0 is grey."),
-    ] = 1.0,
-    temperature: Annotated[
-        float | None,
-        typer.Option(
-            parser=real(0.01, 10),
-            metavar="0.01..10",
-            help="Below 1 the likeliest colors win, above 1 they mix. [default: the model's own]",
-        ),
-    ] = None,
-    size: Annotated[
-        int | None,
-        typer.Option(
-            parser=whole(1),
-            metavar="PIXELS",
-            help="Short side of what the network sees. [default: the model's own]",
-        ),
-    ] = None,
+    photos: Photos,
+    output: Output,
+    model: ModelName = "photo",
+    saturation: Saturation = 1.0,
+    temperature: Temperature = None,
+    size: Size = None,
     device: Device = "auto",
-    certainty: Annotated[
-        bool, typer.Option("--certainty", help="Write NAME.certainty.png: how sure the model is.")
-    ] = False,
-    compare: Annotated[
-        bool, typer.Option("--compare", help="Write NAME.compare.png: before and after.")
-    ] = False,
-    format: Annotated[
-        Literal["jpeg", "png", "tiff", "webp"] | None,
-        typer.Option(help="Format of the results. [default: that of each photo]"),
-    ] = None,
-    quality: Annotated[
-        int,
-        typer.Option(parser=whole(1, 100), metavar="1..100", help="Quality of JPEG and WebP."),
-    ] = 95,
+    certainty: Certainty = False,
+    compare: Compare = False,
+    format: Format = None,
+    quality: Quality = 95,
     overwrite: Overwrite = False,
-    recursive: Annotated[
-        bool, typer.Option("--recursive", help="Folders in folders too; their structure is kept.")
-    ] = False,
-    max_pixels: Annotated[
-        int,
-        typer.Option(parser=whole(1), metavar="PIXELS", help="Refuse pictures with more pixels."),
-    ] = 100_000_000,
+    recursive: Recursive = False,
+    max_pixels: MaxPixels = 100_000_000,
     json: Json = False,
 ) -> None:
     """Color photographs. The light of each stays as it is; the model adds the color.
@@ -92,12 +104,7 @@ def colorize(
 
     start = time.monotonic()
     jobs = plan(
-        photos,
-        output,
-        format=format,
-        recursive=recursive,
-        certainty=certainty,
-        compare=compare,
+        photos, output, format=format, recursive=recursive, certainty=certainty, compare=compare
     )
     painter = Painter(
         model,
@@ -107,15 +114,7 @@ def colorize(
         device=device,
         max_pixels=max_pixels,
     )
-    results: list[Result] = []
-    with Progress("pictures") as progress, whole_pictures():
-        progress.update(0, len(jobs))
-        for result in run(jobs, painter, quality=quality, overwrite=overwrite):
-            warn = result.colors_ignored and not any(r.colors_ignored for r in results)
-            results.append(result)
-            progress.update(len(results), len(jobs))
-            _tell(result, warn, json)
-            check_stop()
+    results = _watch(run(jobs, painter, quality=quality, overwrite=overwrite), len(jobs), json)
     colored = sum(result.error is None for result in results)
     say(f"{colored} of {len(jobs)} pictures colored in {time.monotonic() - start:.1f} s")
     if json:
@@ -124,13 +123,24 @@ def colorize(
         raise typer.Exit(SOME_FAILED)
 
 
-def _tell(result: "Result", warn: bool, json: bool) -> None:
-    if result.error is not None:
-        say(result.error)
-    elif not json:
-        print(result.output, flush=True)
-    if warn:
-        say(
-            f"{result.input}: has colors of its own; they are ignored, "
-            "the light alone is read (said once)"
-        )
+def _watch(running: Iterator["Result"], total: int, json: bool) -> list["Result"]:
+    """Say what becomes of each picture while the batch runs; all results."""
+    results: list[Result] = []
+    warned = False
+    with Progress("pictures") as progress, whole_pictures():
+        progress.update(0, total)
+        for result in running:
+            results.append(result)
+            progress.update(len(results), total)
+            if result.error is not None:
+                say(result.error)
+            elif not json:
+                print(result.output, flush=True)
+            if result.colors_ignored and not warned:
+                warned = True
+                say(
+                    f"{result.input}: has colors of its own; they are ignored, "
+                    "the light alone is read (said once)"
+                )
+            check_stop()
+    return results

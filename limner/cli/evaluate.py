@@ -6,8 +6,10 @@ from typing import Annotated
 import typer
 
 from limner.cli.options import Json
-from limner.cli.stop import check_stop, whole_pictures
+from limner.cli.stop import check_stop
 from limner.cli.terminal import Progress, print_json, print_table
+
+DIGITS = {"loss": 3, "accuracy": 3, "auc": 4, "light_error": 3}  # after the point; else 2
 
 
 def evaluate(
@@ -36,7 +38,7 @@ def evaluate(
     """
     from limner.evaluate import evaluate as score
 
-    with whole_pictures(), Progress("pictures") as progress:
+    with Progress("pictures") as progress:
 
         def on_picture(done: int, total: int) -> None:
             progress.update(done, total)
@@ -50,7 +52,10 @@ def evaluate(
     columns = list(dict.fromkeys(column for row in rows.values() for column in row))
     print_table(
         ["", *columns],
-        [[name, *(_cell(row.get(column)) for column in columns)] for name, row in rows.items()],
+        [
+            [name, *(_cell(column, row.get(column)) for column in columns)]
+            for name, row in rows.items()
+        ],
     )
     print()
     for key in ("model", "data", "split", "n"):
@@ -59,10 +64,10 @@ def evaluate(
         print(f"{key}: {value}")
 
 
-def _cell(score: Mapping[str, float] | None) -> str:
-    """A value with the half width of its interval, to the digits that the interval leaves."""
+def _cell(column: str, score: Mapping[str, float] | None) -> str:
+    """A value with half the width of its interval."""
     if score is None:
         return "-"
+    digits = DIGITS.get(column, 2)
     half = (score["high"] - score["low"]) / 2
-    digits = 4 if half < 0.1 else 2
     return f"{score['value']:.{digits}f} ±{half:.{digits}f}"

@@ -58,7 +58,7 @@ def learn(
       limner palette show horse24.json
     """
     if grid and (k is not None or space != "ab"):
-        raise typer.BadParameter("--grid has its own classes, in ab; leave -k and --space away")
+        raise PaletteError("--grid: has its own classes, in ab; leave -k and --space rgb away")
     _refuse_existing(output, overwrite)
     need_extra("palette learn", ["PIL"])
     from limner.color import rgb8_to_lab
@@ -77,7 +77,7 @@ def learn(
 def show(
     source: Annotated[
         str,
-        typer.Argument(metavar="PALETTE.json|MODEL", help="A palette's file, or a model's name."),
+        typer.Argument(metavar="PALETTE|MODEL", help="The name or the file of one."),
     ],
     output: Annotated[
         Path | None,
@@ -90,7 +90,8 @@ def show(
     \b
     Examples:
       limner palette show photo
-      limner palette show horse24.json -o swatches.png
+      limner palette show horse24
+      limner palette show mine.json -o swatches.png
     """
     palette = _load(source)
     if output is None:
@@ -104,11 +105,13 @@ def show(
 
 
 def _load(source: str) -> "Palette":
+    from limner import weights
     from limner.palette import Palette
 
     if source.endswith(".json"):
         return Palette.load(source)
-    from limner import weights
+    if source not in weights.names() and not Path(source).is_file():
+        return weights.palette(source)
     from limner.card import Model
 
     return Model(weights.path(source)).card.palette

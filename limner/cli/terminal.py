@@ -106,6 +106,6 @@ def _bar() -> "Bar":
         TimeElapsedColumn(),
         TextColumn("left"),
         TimeRemainingColumn(),
-        console=Console(stderr=True),
+        console=Console(stderr=True, soft_wrap=True),  # a long line stays one line
         redirect_stdout=sys.stdout.isatty(),  # results in a pipe must stay on stdout
     )

@@ -6,46 +6,58 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from limner.cli.terminal import Progress, need_extra, say
+from limner.errors import TrainingError
 
 if TYPE_CHECKING:
     from limner.learn.metrics import Report
 
 
+What = Annotated[
+    Path, typer.Argument(metavar="RECIPE.toml|RUN", help="A recipe to start, a run to go on.")
+]
+Output = Annotated[
+    Path | None, typer.Option("-o", "--output", metavar="RUN", help="Folder of the new run.")
+]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Replace a value of the recipe."),
+]
+Data = Annotated[
+    str | None,
+    typer.Option(metavar="NAME|PATH[=WEIGHT],...", help="Learn from these sets, not the recipe's."),
+]
+FromModel = Annotated[
+    str | None,
+    typer.Option("--from", metavar="NAME|FILE", help="Start from the weights of a model."),
+]
+Precision = Annotated[
+    Literal["auto", "fp32", "bf16"] | None,
+    typer.Option(help="Of the arithmetic; auto measures for a second. [default: auto]"),
+]
+Where = Annotated[
+    Literal["auto", "cpu", "cuda"] | None,
+    typer.Option(help="Where it runs; auto takes cuda where it is there. [default: auto]"),
+]
+
+
 def train(
-    what: Annotated[
-        Path, typer.Argument(metavar="RECIPE.toml|RUN", help="A recipe to start, a run to go on.")
-    ],
-    output: Annotated[
-        Path | None,
-        typer.Option("-o", "--output", metavar="RUN", help="Folder of the new run."),
-    ] = None,
-    settings: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Replace a value of the recipe."),
-    ] = None,
-    data: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME|PATH[=WEIGHT],...", help="Learn from these sets, not the recipe's."
-        ),
-    ] = None,
-    from_model: Annotated[
-        str | None,
-        typer.Option("--from", metavar="NAME|FILE", help="Start from the weights of a model."),
-    ] = None,
-    precision: Annotated[
-        Literal["auto", "fp32", "bf16"] | None,
-        typer.Option(help="Of the arithmetic; auto measures for a second. [default: auto]"),
-    ] = None,
-    device: Annotated[
-        Literal["auto", "cpu", "cuda"] | None,
-        typer.Option(help="Where it runs; auto takes cuda where it is there. [default: auto]"),
-    ] = None,
+    what: What,
+    output: Output = None,
+    settings: Settings = None,
+    data: Data = None,
+    from_model: FromModel = None,
+    precision: Precision = None,
+    device: Where = None,
 ) -> None:
     """Train a model from a recipe, or go on with a run that was stopped.
 
     Ctrl-C saves and stops; `limner train RUN` goes on from there, as if it had never stopped.
     The run's folder keeps metrics.jsonl. Prints the folder when the training is done.
+
+    \b
+    Keys of a recipe:
+      name network k NF width encoder learn data split holdout palette size zoom flip tone
+      shuffle batch epochs steps optimizer rate warmup schedule decay average validate seed
 
     \b
     Examples:
@@ -63,16 +75,17 @@ def train(
         report = _report(progress)
         if what.is_dir():
             if output or settings or data or from_model or precision or device:
-                raise typer.BadParameter(
-                    f"{what} is a run and goes on as it began; give it without options"
+                raise TrainingError(
+                    f"{what}: a run goes on as it began; give it without options, "
+                    "or start a recipe with -o RUN"
                 )
             run = what
             fit.resume(run, report=report)
         else:
-            if output is None:
-                raise typer.BadParameter(f"{what} is a recipe; say where its run goes with -o RUN")
-            run = output
             recipe = Recipe.load(what, [*(settings or []), *_data_setting(data)])
+            if output is None:
+                raise TrainingError(f"{what}: a recipe needs a place for its run; give -o RUN")
+            run = output
             fit.start(
                 recipe,
                 run,

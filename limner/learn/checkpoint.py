@@ -21,7 +21,7 @@ def save(run: Path, step: int, tensors: dict[str, torch.Tensor], state: dict[str
     """Keep `tensors` and the plain `state` as the run's checkpoint after `step` steps.
 
     The parts carry the step in their names; the head replaces the old head in one rename, and
-    only then are the old parts removed.
+    only then are the old parts removed, and what a killed save left.
     """
     content = safetensors.torch.save({k: t.contiguous().cpu() for k, t in tensors.items()})
     parts = {}
@@ -32,7 +32,7 @@ def save(run: Path, step: int, tensors: dict[str, torch.Tensor], state: dict[str
         parts[name] = hashlib.sha256(part).hexdigest()
     head = {"step": step, "parts": parts, **state}
     write_atomically(run / HEAD, json.dumps(head, indent=1).encode())
-    for old in run.glob("checkpoint-*.safetensors"):
+    for old in [*run.glob("checkpoint-*.safetensors"), *run.glob(".checkpoint*")]:
         if old.name not in parts:
             old.unlink()
 
@@ -45,7 +45,7 @@ def load(run: Path) -> tuple[int, dict[str, torch.Tensor], dict[str, Any]]:
     try:
         head = json.loads((run / HEAD).read_text())
         step, parts = head.pop("step"), head.pop("parts")
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise TrainingError(
             f"{run / HEAD}: missing or damaged ({error}); start the run anew"
         ) from error

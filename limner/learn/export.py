@@ -60,12 +60,7 @@ def load(path: Path | str) -> tuple[Network, Card]:
 
     Raises ModelError for a file that is not limner's, is damaged or newer than this limner.
     """
-    try:
-        model = onnx.load_model_from_string(read_model(path))
-    except DecodeError as error:
-        raise ModelError(
-            f"{path}: not an ONNX file, or cut short; get a whole copy of the model file"
-        ) from error
+    model = parse(path)
     card = card_of({entry.key: entry.value for entry in model.metadata_props}, str(path))
     try:
         network = build(card.network["name"], card.network["arguments"])
@@ -83,6 +78,18 @@ def load(path: Path | str) -> tuple[Network, Card]:
         state[name] = torch.from_numpy(numpy_helper.to_array(stored[name]).copy())
     network.load_state_dict(state)
     return network.eval(), card
+
+
+def parse(path: Path | str) -> onnx.ModelProto:
+    """The ONNX file as a document. Raises ModelError if it is none."""
+    problem = f"{path}: not an ONNX file, or cut short; get a whole copy of the model file"
+    try:
+        model = onnx.load_model_from_string(read_model(path))
+    except DecodeError as error:
+        raise ModelError(problem) from error
+    if not model.graph.node:  # some other bytes pass for a document of nothing
+        raise ModelError(problem)
+    return model
 
 
 def check_card(network: Network, card: Card) -> None:

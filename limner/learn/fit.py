@@ -63,7 +63,12 @@ def start(
     else:
         sources = gather(recipe, None)
         network = build(recipe, sources.palette, pretrained=True)
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise TrainingError(
+            f"{folder}: cannot be made a folder ({error.strerror}); choose another with -o"
+        ) from error
     document = {
         "format": FORMAT,
         "limner": limner.__version__,
@@ -119,8 +124,9 @@ def fit(run: Run, report: Report | None = None) -> None:
             losses.append(learn(run, batch))
             run.step += 1
             run.seconds += time.monotonic() - begin
+            stopping = bool(stop)  # once a step: a later request stops after the next one
             validating = run.step % every == 0 or run.step == run.steps
-            saving = validating or bool(stop) or time.monotonic() - saved > KEEP
+            saving = validating or stopping or time.monotonic() - saved > KEEP
             if saving or run.step % RECORD == 0:
                 metrics.training(losses)
                 losses = []
@@ -132,7 +138,7 @@ def fit(run: Run, report: Report | None = None) -> None:
                 saved = time.monotonic()
             if report:
                 report(run.step, run.steps, None)
-            if stop and run.step < run.steps:
+            if stopping and run.step < run.steps:
                 raise Stopped(
                     f"stopped after step {run.step:,} of {run.steps:,}, saved; "
                     f"go on with: limner train {run.folder}"

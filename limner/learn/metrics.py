@@ -1,6 +1,7 @@
 """metrics.jsonl: what a run measured on its way, one JSON record a line."""
 
 import json
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -20,7 +21,7 @@ class Metrics:
         self.run, self.report, self.path = run, report, run.folder / "metrics.jsonl"
         kept = []
         if self.path.exists():
-            lines = self.path.read_text().splitlines()
+            lines = self.path.read_text().split("\n")[:-1]  # a line without its end was cut short
             kept = [line for line in lines if json.loads(line)["step"] <= run.step]
         checkpoint.write_atomically(self.path, "".join(f"{line}\n" for line in kept).encode())
         self.waiting: list[dict[str, Any]] = []
@@ -31,13 +32,13 @@ class Metrics:
         wrong = torch.nonzero(~torch.isfinite(values))
         if len(wrong):
             step = self.run.step - len(values) + int(wrong[0]) + 1
-            raise TrainingError(
-                f"step {step:,}: the loss is {float(values[wrong[0]])}; "
-                "lower the rate, and start anew or from the last checkpoint"
-            )
+            raise diverged(step, "loss", float(values[wrong[0]]))
         self.add({"loss": round(float(values.mean()), 6)})
 
     def validation(self, scores: dict[str, float]) -> None:
+        """Record a validation. Raises TrainingError if its loss is not a number."""
+        if not math.isfinite(scores["loss"]):
+            raise diverged(self.run.step, "validation loss", scores["loss"])
         self.add({"validation": {name: round(value, 6) for name, value in scores.items()}})
 
     def add(self, values: dict[str, Any]) -> None:
@@ -52,3 +53,10 @@ class Metrics:
         with self.path.open("a") as file:
             file.writelines(json.dumps(record) + "\n" for record in self.waiting)
         self.waiting = []
+
+
+def diverged(step: int, what: str, value: float) -> TrainingError:
+    return TrainingError(
+        f"step {step:,}: the {what} is {value}; "
+        "lower the rate, and start anew or from the last checkpoint"
+    )

@@ -85,9 +85,9 @@ def build_encoder(encoder: str) -> tuple[nn.Module, list[int]]:
         module: nn.Module = timm.create_model(
             name, features_only=True, out_indices=(-4, -3, -2, -1)
         )
-    except RuntimeError as error:  # timm's way to say that a network has no maps to give
+    except (AssertionError, RuntimeError) as error:  # timm's ways to say that it has no such maps
         raise RecipeError(
-            f"encoder {encoder} gives no maps ({error}); choose a convolutional one"
+            f"encoder {encoder} gives no four maps ({error}); choose another"
         ) from error
     info: Any = module.feature_info
     if info.reduction() != STRIDES:

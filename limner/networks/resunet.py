@@ -43,7 +43,7 @@ class ResUNet(Network):
     """Down to an eighth of the sides through residual blocks, and up again past the skips.
 
     k: kernel size (odd); NF: width (2NF below full size); NC: classes; NIn: input channels.
-    features: [N, NF, H, W]; logits: [N, NC, H, W]. 515,704 parameters at the defaults.
+    features: [N, NF, H, W]; logits: [N, NC, H, W]. 515,768 parameters at the defaults.
     """
 
     multiple = 8

@@ -99,7 +99,8 @@ class Painter:
         padded = np.pad(light, ((0, below), (0, beside)), mode="edge").astype(np.float32)
         logits = self.model.run(padded[None, None])[0]
         rows, columns = math.ceil(height / card.stride), math.ceil(width / card.stride)
-        return logits[:, :rows, :columns]
+        covered: Floats = logits[:, :rows, :columns]
+        return covered
 
 
 def view_size(width: int, height: int, short_side: int, multiple: int) -> tuple[int, int]:

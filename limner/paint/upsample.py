@@ -9,30 +9,27 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
 
-# L* units. How it was chosen: docs/upsampling.md.
-SIGMA = 6.0
-# exp(80) and a few of them times a chroma stay finite in float32. Weights above exp(80) times the
-# first cell's count as equal, which needs a light some 12 sigma away from that cell.
-LARGEST_EXPONENT = np.float32(80)
+# L* units: a cell whose light is that far from the pixel's has half the weight.
+# How the kernel and its width were chosen: docs/upsampling.md.
+REACH = 4.0
 BLOCK = 1 << 14  # pixels: about ten planes of float32 fit a core's second cache
 
 
 @dataclass(frozen=True)
 class _Corner:
-    """A cell's weight over the first cell's, for every column: exp(slope x light + level)."""
+    """One of the four cells around each pixel between two rows of cells, by column."""
 
-    lower: bool
-    slope: Floats  # [W]
-    level: Floats  # [W]
-    differences: list[Floats]  # [W] for each channel: the cell's value less the first cell's
+    near: Floats  # [W]: bilinear weight across
+    light: Floats  # [W]: of the cell, L* over REACH
+    differences: list[Floats]  # [W] for each channel: its value less the first corner's
 
 
 class Upsampler:
     """Joint bilateral upsampling (Kopf et al. 2007) in a window of 2 x 2 cells.
 
-    Each pixel is a mean of the four cells around it, weighed by nearness (bilinear) times a
-    Gaussian of the difference between the pixel's light and the cell's: no value leaves the range
-    of the four, and equal cells give exactly their value.
+    Each pixel is a mean of the four cells around it. A cell's weight is its nearness (bilinear)
+    times 1 / (1 + (d / REACH)^2), d being the difference between the pixel's light and the cell's.
+    So no value leaves the range of the four, and equal cells give exactly their value.
     """
 
     def __init__(
@@ -42,79 +39,76 @@ class Upsampler:
         width: int,
         across: float,
         down: float,
-        sigma: float = SIGMA,
+        reach: float = REACH,
     ) -> None:
         """values [h, w, C] and guide [h, w] (L*) stand on cells.
 
         width: of the full picture, in pixels. across, down: how many cells (at most 1) a pixel of
-        the full picture measures. sigma: of the Gaussian, in L* units.
+        the full picture measures. reach: of the kernel, in L* units.
         """
         self._values = np.ascontiguousarray(np.moveaxis(values, -1, 0), np.float32)
-        self._guide = np.ascontiguousarray(guide, np.float32)
-        self._sharpness = np.float32(1 / sigma**2)
+        self._scale = np.float32(1 / reach)
+        self._guide = np.asarray(guide, np.float32) * self._scale
         self._down = down
         rows, columns = guide.shape
         self._last = rows - 1
-        self._left, beside = _neighbors(0, width, across, columns)
+        self._left, self._beside = _neighbors(0, width, across, columns)
         self._right = np.minimum(self._left + 1, columns - 1)
-        self._odds = _log_odds(beside)
 
     def rows(self, top: int, light: Floats) -> list[Floats]:
         """Rows top, top + 1, ... of the full picture: light (L*) [r, W] -> C planes [r, W]."""
         planes = [np.empty_like(light) for _ in self._values]
         upper, below = _neighbors(top, len(light), self._down, self._last + 1)
-        odds = _log_odds(below)[:, None]
         step = max(1, BLOCK // light.shape[1])
         for first, last in _runs(upper):
             base, corners = self._corners(int(upper[first]))
             for start in range(first, last, step):
                 part = slice(start, min(start + step, last))
-                _blend(base, corners, odds[part], light[part], [plane[part] for plane in planes])
+                weights = self._weights(corners, below[part, None], light[part])
+                for channel, plane in enumerate(planes):
+                    differences = [corner.differences[channel] for corner in corners[1:]]
+                    _mean(base[channel], differences, weights, plane[part])
         return planes
 
     def _corners(self, upper: int) -> tuple[list[Floats], list[_Corner]]:
-        """The upper left cells' values, and the other three cells seen from them."""
+        """The first corner's values [W] by channel, and the four corners: two above, two below."""
         lower = min(upper + 1, self._last)
-        guide = self._guide[upper].take(self._left)
         base = [plane[upper].take(self._left) for plane in self._values]
-        corners: list[_Corner] = []
-        for row, columns in ((upper, self._right), (lower, self._left), (lower, self._right)):
-            other = self._guide[row].take(columns)
-            # In the ratio of two Gaussians of the light its square cancels.
-            slope = self._sharpness * (other - guide)
-            level = slope * (other + guide) / -2
-            if columns is self._right:
-                level += self._odds
-            values = [plane[row].take(columns) for plane in self._values]
-            differences = [value - first for value, first in zip(values, base, strict=True)]
-            corners.append(_Corner(len(corners) > 0, slope, level, differences))
+        corners = []
+        for row in (upper, lower):
+            for columns, near in ((self._left, 1 - self._beside), (self._right, self._beside)):
+                values = [plane[row].take(columns) for plane in self._values]
+                differences = [value - first for value, first in zip(values, base, strict=True)]
+                corners.append(_Corner(near, self._guide[row].take(columns), differences))
         return base, corners
 
+    def _weights(self, corners: list[_Corner], below: Floats, light: Floats) -> list[Floats]:
+        """The last three corners' shares of the weight; below [r, 1]: the lower cells' nearness."""
+        scaled = light * self._scale
+        weights = []
+        for index, corner in enumerate(corners):
+            weight = scaled - corner.light
+            weight *= weight
+            weight += 1
+            np.divide(corner.near, weight, out=weight)
+            weight *= 1 - below if index < 2 else below
+            weights.append(weight)
+        total = weights[0]
+        for weight in weights[1:]:
+            total += weight
+        for weight in weights[1:]:
+            weight /= total
+        return weights[1:]
 
-def _blend(
-    base: list[Floats], corners: list[_Corner], odds: Floats, light: Floats, out: list[Floats]
-) -> None:
-    """The weighed mean of the four cells; odds [r, 1]: log of the lower row's weight over the
-    upper one's."""
-    weights = []
-    total = np.ones_like(light)
-    for corner in corners:
-        weight = light * corner.slope
-        weight += corner.level
-        if corner.lower:
-            weight += odds
-        np.minimum(weight, LARGEST_EXPONENT, out=weight)
-        np.exp(weight, out=weight)
-        total += weight
-        weights.append(weight)
-    product = np.empty_like(light)
-    for channel, (plane, first) in enumerate(zip(out, base, strict=True)):
-        np.multiply(weights[0], corners[0].differences[channel], out=plane)
-        for weight, corner in zip(weights[1:], corners[1:], strict=True):
-            np.multiply(weight, corner.differences[channel], out=product)
-            plane += product
-        plane /= total
-        plane += first
+
+def _mean(base: Floats, differences: list[Floats], weights: list[Floats], out: Floats) -> None:
+    """base + the weighed sum of differences: the weighed mean, and exactly base where all agree."""
+    np.multiply(weights[0], differences[0], out=out)
+    product = np.empty_like(out)
+    for weight, difference in zip(weights[1:], differences[1:], strict=True):
+        np.multiply(weight, difference, out=product)
+        out += product
+    out += base
 
 
 def _neighbors(first: int, count: int, scale: float, cells: int) -> tuple[NDArray[np.intp], Floats]:
@@ -123,13 +117,6 @@ def _neighbors(first: int, count: int, scale: float, cells: int) -> tuple[NDArra
     place = ((np.arange(first, first + count) + 0.5) * scale - 0.5).clip(0, cells - 1)
     before = place.astype(np.intp)
     return before, (place - before).astype(np.float32)
-
-
-def _log_odds(share: Floats) -> Floats:
-    """log(share / (1 - share)); -inf for 0: a cell without weight."""
-    with np.errstate(divide="ignore"):
-        odds: Floats = np.log(share / (1 - share))
-    return odds
 
 
 def _runs(values: NDArray[np.intp]) -> Iterator[tuple[int, int]]:

@@ -91,6 +91,6 @@ def _animated_png(path: Path) -> bool:
 
 
 def detail(error: pyvips.Error) -> str:
-    """The last line of libvips' message: what came before may be about another file."""
+    """The first line of libvips' message: what follows is often the same error once more."""
     lines = [line.strip() for line in str(error.detail).splitlines() if line.strip()]
-    return lines[-1] if lines else "no reason given"
+    return lines[0] if lines else "no reason given"

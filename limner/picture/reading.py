@@ -51,6 +51,7 @@ class Picture:
             height = min(rows, self.height - top)
             with _reading(self.name):
                 data = region.fetch(0, top, self.width, height)
+                _check_tiles(image)
             yield _shaped(data, self.width, height, self.bands)
 
     def array(self) -> Pixels:
@@ -77,7 +78,9 @@ class Picture:
                 )
             if self.orientation > 1:
                 image = image.copy_memory().autorot()
-            return _shaped(image.write_to_memory(), width, height, self.bands)
+            data = image.write_to_memory()
+            _check_tiles(image)
+            return _shaped(data, width, height, self.bands)
 
     def _shrink(self, width: int, height: int) -> int:
         """How much libjpeg may reduce by itself: 1, 2, 4 or 8, to sides of at least 64 pixels."""
@@ -150,6 +153,7 @@ def read_rgb(path: Path | str, short_side: int | None = None) -> Pixels:
 
 
 def _load(path: Path, format: str, access: str, shrink: int = 1) -> pyvips.Image:
+    pyvips.Error("")  # takes the text of earlier errors out of libvips
     # By descriptor: libvips would read "name[...]" as a name with options.
     descriptor = os.open(path, os.O_RDONLY)
     try:
@@ -164,6 +168,13 @@ def _load(path: Path, format: str, access: str, shrink: int = 1) -> pyvips.Image
     if format == "tiff":
         return pyvips.Image.tiffload_source(source, access=access, fail_on="error")
     return pyvips.Image.webpload_source(source, access=access, fail_on="error")
+
+
+def _check_tiles(image: pyvips.Image) -> None:
+    """Raise for a broken tile of a TIFF: libvips makes it black and goes on, but leaves a text."""
+    error = pyvips.Error("a tile is broken")
+    if image.get_typeof("tile-width") and error.detail:
+        raise error
 
 
 def _shaped(data: bytes, width: int, height: int, bands: int) -> Pixels:

@@ -39,6 +39,7 @@ def write_strips(
             f"{path}: {width} x {height} is too large for {format}, which ends at "
             f"{LONGEST_SIDE[format]:,} pixels a side; choose another format"
         )
+    pyvips.Error("")  # takes the text of earlier errors out of libvips
     source = StripStream(width, height, iter(strips))
     with _beside(path, overwrite) as descriptor:
         try:

@@ -142,6 +142,20 @@ def test_what_spoils_the_call_is_exit_2_before_any_work(
     assert not (tmp_path / "out").exists()
 
 
+def test_a_name_that_is_no_text(painter: Any, photo: Path, tmp_path: Path) -> None:
+    odd = os.fsdecode(b"gr\xfcn.jpg")
+    (photo.parent / odd).write_bytes(photo.read_bytes())
+    code = SLOW.format(tests=os.path.dirname(__file__))
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(photo.parent / odd), "-o", str(tmp_path / "out")],
+        capture_output=True,
+        timeout=120,
+        check=True,
+    )
+    assert done.stdout.endswith(b"gr\xfcn.jpg\n")
+    assert (tmp_path / "out" / odd).exists()
+
+
 SLOW = """
 import sys
 from pathlib import Path

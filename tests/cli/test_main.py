@@ -5,6 +5,7 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import typer
 import limner.cli
 from limner import __version__
 from limner.errors import LimnerError
+from limner.recipe import Recipe
 
 COMMANDS = {  # command -> the options that it promises
     "colorize": "--output --model --temperature --saturation --size --device --certainty --compare "
@@ -78,6 +80,11 @@ def test_the_examples_in_the_help_can_be_called(name: str) -> None:
         leaf(called).make_context(called, words[len(called.split()) :])  # raises a usage error
 
 
+def test_the_help_of_train_lists_every_key_of_a_recipe() -> None:
+    listed = leaf("train").help.partition("Keys of a recipe:\n")[2].partition("\n\n")[0].split()
+    assert listed == [field.name for field in fields(Recipe)]
+
+
 def test_bare_limner_prints_its_help(limner: Callable[..., Any]) -> None:
     assert limner().out == limner("--help").out
     assert limner().code == 0
@@ -110,13 +117,12 @@ def test_version(limner: Callable[..., Any]) -> None:
         ("colorize a.jpg -o x --device tpu", "'tpu'"),
         ("colorize a.jpg -o x --format gif", "'gif'"),
         ("train r.toml -o run --precision fp8", "'fp8'"),
-        ("train r.toml", "-o RUN"),
+        ("train", "RECIPE.toml|RUN"),
         ("evaluate photo", "--data"),
         ("export run", "--output"),
         ("palette learn --data x -o y.json -k 0", "0"),
         ("palette learn --data x -o y.json --space lab", "'lab'"),
-        ("palette learn --data x -o y.json --grid -k 5", "--grid"),
-        ("palette show", "PALETTE.json|MODEL"),
+        ("palette show", "PALETTE|MODEL"),
         ("models --yaml", "--yaml"),
     ],
 )

@@ -68,7 +68,8 @@ def test_making_static_keeps_names_and_weights() -> None:
     after = module.state_dict()
     assert list(after) == list(before)
     assert all(torch.equal(after[name], before[name]) for name in before)
-    assert sum(isinstance(part, StaticSameConv2d) for part in module.modules()) == 5
+    for static in (module, build_encoder(f"timm/{LITE0}")[0]):
+        assert sum(isinstance(part, StaticSameConv2d) for part in static.modules()) == 5
 
 
 def test_an_encoder_gives_four_maps() -> None:
@@ -80,10 +81,10 @@ def test_an_encoder_gives_four_maps() -> None:
 
 
 def test_an_encoder_without_such_maps_is_refused() -> None:
-    with pytest.raises(RecipeError, match=r"strides \[2, 4, 8, 16\]; choose one that ends in"):
-        build_encoder("timm/test_efficientnet_ln")
-    with pytest.raises(RecipeError, match="choose a convolutional one"):
-        build_encoder("timm/mixer_b16_224")
+    with pytest.raises(RecipeError, match=r"strides \[16, 16, 16, 16\]; choose one that ends in"):
+        build_encoder("timm/vit_tiny_patch16_224")
+    with pytest.raises(RecipeError, match=r"gives no four maps .*; choose another"):
+        build_encoder("timm/levit_128s")
 
 
 def test_normalization_is_the_encoders_own() -> None:
@@ -99,7 +100,8 @@ def test_a_pyramid_sees_its_input_normalized() -> None:
         lambda _, inputs: seen.append(inputs[0])
     )
     network(x)
-    torch.testing.assert_close(seen[0], ((x - 0.5) / 0.5).repeat(1, 3, 1, 1))
+    mean, std = (torch.tensor(v).view(1, 3, 1, 1) for v in normalization(f"timm/{TINY}"))
+    torch.testing.assert_close(seen[0] * std + mean, x.repeat(1, 3, 1, 1))
 
 
 def make_package(folder: Path, monkeypatch: pytest.MonkeyPatch, weights: dict[str, Tensor]) -> None:

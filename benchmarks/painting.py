@@ -1,0 +1,133 @@
+"""How long `limner colorize` takes as a whole process, cold, and how much memory it needs.
+
+    python benchmarks/painting.py [--model NAME|FILE] [--runs 5]
+
+Photographs are made by enlarging one. libvips' own decoding and encoding of the same file, timed in
+the same run without its start, is the measure of what the machine can do. Prints a Markdown table
+and one JSON document. This process stays small: a child's peak memory includes its parent's.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+PHOTO = ROOT / "tests/data/sample/train/astronaut.jpg"
+
+# name -> (width, height, options of the JPEG, most seconds, most MB), as the issue sets them
+CASES: dict[str, tuple[int, int, dict[str, bool], float | None, int | None]] = {
+    "1 megapixel": (1224, 816, {}, 1.0, 300),
+    "24 megapixels": (6000, 4000, {}, 2.5, 350),
+    "24 megapixels, rotated": (6000, 4000, {"rotated": True}, None, 500),
+    "24 megapixels, progressive": (6000, 4000, {"interlace": True}, None, 500),
+    "96 megapixels": (12000, 8000, {}, None, 350),
+}
+
+MAKE = """
+import sys, json, pyvips
+source, target, width, height, options = sys.argv[1:]
+options = json.loads(options)
+image = pyvips.Image.new_from_file(source)
+image = image.resize(int(width) / image.width, vscale=int(height) / image.height)
+if options.pop("rotated", False):
+    image = image.copy()
+    image.set_type(pyvips.GValue.gint_type, "orientation", 6)
+image.jpegsave(target, Q=95, **options)
+"""
+
+COPY = """
+import sys, time, pyvips
+start = time.perf_counter()
+image = pyvips.Image.new_from_file(sys.argv[1], access="sequential")
+image.jpegsave(sys.argv[2], Q=95, subsample_mode="off")
+print(time.perf_counter() - start)
+"""
+
+
+@dataclass(frozen=True)
+class Row:
+    what: str
+    seconds: float  # median
+    fastest: float
+    slowest: float
+    megabytes: int  # the largest of the runs
+    times_libvips: float | None
+    most_seconds: float | None
+    most_megabytes: int | None
+
+
+def run(command: list[str]) -> tuple[float, int, str]:
+    """Seconds, peak memory in MB and output of a process that must succeed."""
+    start = time.perf_counter()
+    with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=ROOT, text=True) as process:
+        assert process.stdout is not None
+        output = process.stdout.read()
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    seconds = time.perf_counter() - start
+    if process.returncode:
+        sys.exit(f"{' '.join(command)}: left with {process.returncode}")
+    return seconds, usage.ru_maxrss // 1024, output
+
+
+def measure(case: str, model: str, runs: int, folder: Path) -> Row:
+    width, height, options, most_seconds, most_megabytes = CASES[case]
+    photo = folder / "photo.jpg"
+    sizes = [str(width), str(height), json.dumps(options)]
+    run([sys.executable, "-c", MAKE, str(PHOTO), str(photo), *sizes])
+    out = ["-o", str(folder / "out.jpg"), "--overwrite", "--model", model]
+    times, memory, baseline = [], 0, []
+    for _ in range(runs):
+        copied = run([sys.executable, "-c", COPY, str(photo), str(folder / "copy.jpg")])
+        baseline.append(float(copied[2]))
+        seconds, megabytes, _ = run([sys.executable, "-m", "limner", "colorize", str(photo), *out])
+        times.append(seconds)
+        memory = max(memory, megabytes)
+    median = statistics.median(times)
+    ratio = median / statistics.median(baseline)
+    return Row(case, median, min(times), max(times), memory, ratio, most_seconds, most_megabytes)
+
+
+def measure_help(runs: int) -> Row:
+    results = [run([sys.executable, "-m", "limner", "--help"]) for _ in range(runs)]
+    times = [seconds for seconds, _, _ in results]
+    memory = max(megabytes for _, megabytes, _ in results)
+    return Row(
+        "`limner --help`", statistics.median(times), min(times), max(times), memory, None, 0.3, None
+    )
+
+
+def print_table(rows: list[Row]) -> None:
+    print("| | median, s | range, s | limit, s | peak, MB | limit, MB | times libvips |")
+    print("|---|---|---|---|---|---|---|")
+    for row in rows:
+        limits = [f"{x:g}" if x else "" for x in (row.most_seconds, row.most_megabytes)]
+        times = f"{row.times_libvips:.1f}" if row.times_libvips else ""
+        print(
+            f"| {row.what} | {row.seconds:.2f} | {row.fastest:.2f} to {row.slowest:.2f} "
+            f"| {limits[0]} | {row.megabytes} | {limits[1]} | {times} |"
+        )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--model", default="photo")
+    parser.add_argument("--runs", type=int, default=5)
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        rows = [measure(case, arguments.model, arguments.runs, Path(folder)) for case in CASES]
+    rows.append(measure_help(arguments.runs))
+    print_table(rows)
+    cores = len(os.sched_getaffinity(0))
+    print(json.dumps({"cores": cores, "runs": arguments.runs, "rows": [asdict(r) for r in rows]}))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,201 @@
+"""Which way of bringing chroma to full size is best: the table of docs/upsampling.md.
+
+True chroma is reduced by box means and brought back, by each method, with the picture's own light.
+The error is the mean ab distance near edges of the chroma: within 4 pixels of pixels whose Sobel
+gradient of ab, divided by 8, exceeds 3.
+
+    python benchmarks/upsampling.py --choose   # tries settings, on pictures of `photos` train
+    python benchmarks/upsampling.py            # the table, on `photos` val and synthetic pictures
+"""
+
+import argparse
+from collections.abc import Callable, Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from limner.color import rgb8_to_lab
+from limner.dataset import find
+from limner.paint.upsample import REACH, Upsampler
+from limner.picture import read_rgb
+
+Floats = NDArray[np.float32]
+# (chroma of the cells [h, w, 2], light [H, W], factor) -> chroma [H, W, 2]
+Method = Callable[[Floats, Floats, int], Floats]
+
+EDGE = 3.0  # ab units a pixel
+NEAR = 4  # pixels
+SYNTHETIC = 100
+SIDE = 512  # pixels of a synthetic picture
+REGIONS = 24
+RESAMPLES = 1000
+# The guided filter's best of --choose: cells on each side of a window's middle, L* squared.
+RADIUS, EPSILON = 1, 30.0
+
+
+def box_mean(values: Floats, factor: int) -> Floats:
+    """[H, W, C] -> [H / factor, W / factor, C]; the factor divides the sides."""
+    height, width, channels = values.shape
+    cells = values.reshape(height // factor, factor, width // factor, factor, channels)
+    means: Floats = cells.mean(axis=(1, 3))
+    return means
+
+
+def bilateral(reach: float) -> Method:
+    """The package's own upsampling."""
+
+    def method(ab: Floats, light: Floats, factor: int) -> Floats:
+        guide = box_mean(light[..., None], factor)[..., 0]
+        upsampler = Upsampler(ab, guide, light.shape[1], 1 / factor, 1 / factor, reach)
+        return np.stack(upsampler.rows(0, light), axis=-1)
+
+    return method
+
+
+def bilinear(ab: Floats, light: Floats, factor: int) -> Floats:
+    """No guide: the cell's light is the same everywhere."""
+    flat = np.zeros(ab.shape[:2], np.float32)
+    upsampler = Upsampler(ab, flat, light.shape[1], 1 / factor, 1 / factor)
+    return np.stack(upsampler.rows(0, light), axis=-1)
+
+
+def guided(radius: int, epsilon: float) -> Method:
+    """Fast guided filter (He, Sun 2015): chroma as a line in the light, fitted in windows of
+    cells; the lines are upsampled. Clamped to the range of the cells of the window."""
+
+    def method(ab: Floats, light: Floats, factor: int) -> Floats:
+        guide = box_mean(light[..., None], factor)
+        mean, center = window_mean(ab, radius), window_mean(guide, radius)
+        slope = window_mean(ab * guide, radius) - mean * center
+        slope /= window_mean(guide * guide, radius) - center * center + epsilon
+        level = mean - slope * center
+        lines = np.concatenate(
+            [window_mean(slope, radius), window_mean(level, radius), *window_range(ab, radius)], -1
+        )
+        flat = np.zeros(guide.shape[:2], np.float32)
+        upsampler = Upsampler(lines, flat, light.shape[1], 1 / factor, 1 / factor)
+        planes = np.stack(upsampler.rows(0, light), axis=-1)
+        value = planes[..., 0:2] * light[..., None] + planes[..., 2:4]
+        clamped: Floats = np.clip(value, planes[..., 4:6], planes[..., 6:8])
+        return clamped
+
+    return method
+
+
+def windows(values: Floats, radius: int) -> Floats:
+    """[h, w, C] -> [h, w, C, n, n]: each cell's window, edges repeated."""
+    padded = np.pad(values, ((radius, radius), (radius, radius), (0, 0)), mode="edge")
+    side = 2 * radius + 1
+    return np.lib.stride_tricks.sliding_window_view(padded, (side, side), axis=(0, 1))
+
+
+def window_mean(values: Floats, radius: int) -> Floats:
+    mean: Floats = windows(values, radius).mean(axis=(-2, -1))
+    return mean
+
+
+def window_range(values: Floats, radius: int) -> tuple[Floats, Floats]:
+    seen = windows(values, radius)
+    return seen.min(axis=(-2, -1)), seen.max(axis=(-2, -1))
+
+
+def near_edges(ab: Floats) -> NDArray[np.bool_]:
+    """Pixels within NEAR of pixels whose gradient of ab exceeds EDGE: bool [H, W]."""
+    p = np.pad(ab, ((1, 1), (1, 1), (0, 0)), mode="edge")
+    across = p[:, 2:] - p[:, :-2]
+    down = p[2:] - p[:-2]
+    gx = (across[:-2] + 2 * across[1:-1] + across[2:]) / 8
+    gy = (down[:, :-2] + 2 * down[:, 1:-1] + down[:, 2:]) / 8
+    edge = np.sqrt((gx**2 + gy**2).sum(axis=-1)) > EDGE
+    height, width = edge.shape
+    padded = np.pad(edge, NEAR)
+    near = np.zeros_like(edge)
+    for y in range(-NEAR, NEAR + 1):
+        for x in range(-NEAR, NEAR + 1):
+            if x * x + y * y <= NEAR * NEAR:
+                near |= padded[NEAR + y :, NEAR + x :][:height, :width]
+    return near
+
+
+def photographs(split: str, count: int | None) -> Iterator[Floats]:
+    """Lab of the photographs, evenly chosen if not all."""
+    files = find("photos", split).files
+    for file in files[:: max(1, len(files) // count) if count else 1][:count]:
+        yield rgb8_to_lab(read_rgb(file))
+
+
+def piecewise(count: int) -> Iterator[Floats]:
+    """Lab of pictures of constant regions (a random Voronoi diagram) in random sRGB colors."""
+    random = np.random.default_rng(0)
+    y, x = np.mgrid[:SIDE, :SIDE]
+    for _ in range(count):
+        places = random.uniform(0, SIDE, (REGIONS, 2))
+        distance = (y[..., None] - places[:, 0]) ** 2 + (x[..., None] - places[:, 1]) ** 2
+        colors = random.integers(0, 256, (REGIONS, 3), dtype=np.uint8)
+        yield rgb8_to_lab(colors[distance.argmin(axis=-1)])
+
+
+def errors(pictures: Iterator[Floats], methods: list[Method], factor: int) -> Floats:
+    """Each method's error on each picture that has chroma edges: [n, methods]."""
+    found = []
+    for lab in pictures:
+        height, width = (side // factor * factor for side in lab.shape[:2])
+        light, ab = lab[:height, :width, 0].copy(), lab[:height, :width, 1:]
+        near = near_edges(ab)
+        if near.any():
+            cells = box_mean(ab, factor)
+            distances = [np.hypot(*(m(cells, light, factor) - ab)[near].T) for m in methods]
+            found.append([float(distance.mean()) for distance in distances])
+    return np.array(found, np.float32)
+
+
+def ratio(values: Floats, method: int) -> str:
+    """The method's mean error over the first method's, with its 95 % bootstrap interval."""
+    random = np.random.default_rng(0)
+    drawn = values[random.integers(len(values), size=(RESAMPLES, len(values)))].mean(axis=1)
+    low, high = np.percentile(drawn[:, method] / drawn[:, 0], (2.5, 97.5))
+    mean = values.mean(axis=0)
+    return f"{mean[method] / mean[0]:.3f} ({low:.3f} to {high:.3f})"
+
+
+def table(methods: dict[str, Method], sets: dict[str, Callable[[], Iterator[Floats]]]) -> None:
+    print("| pictures | reduced | n | method | error, ab units | over bilinear (95 %) |")
+    print("|---|---|---|---|---|---|")
+    for name, pictures in sets.items():
+        for factor in (8, 64):
+            values = errors(pictures(), list(methods.values()), factor)
+            for index, method in enumerate(methods):
+                error = f"{values[:, index].mean():.2f}"
+                over = ratio(values, index) if index else "1"
+                print(f"| {name} | {factor} x | {len(values)} | {method} | {error} | {over} |")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--choose", action="store_true", help="try settings on photos train")
+    parser.add_argument(
+        "--limit", type=int, help="photographs to use (default: all, 200 to choose)"
+    )
+    arguments = parser.parse_args()
+    methods: dict[str, Method] = {"bilinear": bilinear}
+    if arguments.choose:
+        for radius in (1, 2):
+            for epsilon in (3.0, 10.0, 30.0, 100.0):
+                methods[f"guided, radius {radius}, {epsilon:g}"] = guided(radius, epsilon)
+        for reach in (2.0, 3.0, 4.0, 5.0, 6.0, 8.0):
+            methods[f"joint bilateral, reach {reach:g}"] = bilateral(reach)
+    else:
+        methods[f"guided, radius {RADIUS}, {EPSILON:g}"] = guided(RADIUS, EPSILON)
+        methods[f"joint bilateral, reach {REACH:g}"] = bilateral(REACH)
+    split, count = ("train", arguments.limit or 200) if arguments.choose else ("val", None)
+    table(
+        methods,
+        {
+            f"photos {split}": lambda: photographs(split, arguments.limit or count),
+            "piecewise constant": lambda: piecewise(SYNTHETIC),
+        },
+    )
+
+
+if __name__ == "__main__":
+    main()

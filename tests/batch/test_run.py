@@ -1,0 +1,157 @@
+"""A batch: one result for each picture, whatever becomes of the others."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from limner.batch.plan import plan
+from limner.batch.run import Result, run
+from limner.errors import LimnerError, ModelError
+from limner.picture import Picture, open_picture, write_strips
+
+
+class Painting:
+    """Grey as it came in, as RGB."""
+
+    def __init__(self, picture: Picture) -> None:
+        self.picture = picture
+        self.width, self.height = picture.width, picture.height
+        self.certainty = 0.123456
+        self.colors_ignored = picture.bands == 3
+
+    def save(self, path: Path, quality: int, overwrite: bool) -> None:
+        strips = (np.stack([strip] * 3, axis=-1) for strip in self.picture.strips())
+        write_strips(path, self.width, self.height, strips, None, quality, overwrite)
+
+    def certainty_picture(self) -> np.ndarray:
+        return np.full((700, 90, 3), 200, np.uint8)
+
+    def compare_picture(self) -> np.ndarray:
+        return np.full((700, 180, 3), 100, np.uint8)
+
+
+class Painter:
+    def __init__(self) -> None:
+        self.seen: list[str] = []
+
+    def colorize(self, path: Path) -> Painting:
+        self.seen.append(path.name)
+        if path.name == "model.png":
+            raise ModelError("the model broke down; check it")
+        if path.name == "mistake.png":
+            raise ZeroDivisionError
+        if path.name == "stop.png":
+            raise KeyboardInterrupt
+        return Painting(open_picture(path))
+
+
+def folder_of(tmp_path: Path, *names: str) -> Path:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for name in names:
+        Image.fromarray(np.full((20, 30), 90, np.uint8)).save(folder / name)
+    return folder
+
+
+def results(folder: Path, out: Path, **options: object) -> Iterator[Result]:
+    beside = {key: True for key in options if key in ("certainty", "compare")}
+    rest = {key: value for key, value in options.items() if key not in beside}
+    return run(plan([folder], out, **beside), Painter(), **rest)  # type: ignore[arg-type]
+
+
+def test_each_picture_has_its_result_in_order(tmp_path: Path) -> None:
+    folder = folder_of(tmp_path, "b.png", "a.jpg")
+    first, second = results(folder, tmp_path / "out")
+    assert (first.input.name, second.input.name) == ("a.jpg", "b.png")
+    assert first.output == tmp_path / "out" / "a.jpg"
+    assert first.output.exists()
+    assert (first.width, first.height, first.error) == (30, 20, None)
+    assert first.certainty == 0.1235
+    assert first.seconds >= 0
+
+
+def test_the_json_of_a_result_has_the_promised_keys() -> None:
+    keys = ["input", "output", "width", "height", "seconds", "certainty", "error"]
+    good = Result(Path("a.jpg"), Path("out/a.jpg"), 3, 2, 0.5, 0.25, colors_ignored=True)
+    assert list(good.to_json()) == keys
+    assert list(good.to_json().values()) == ["a.jpg", "out/a.jpg", 3, 2, 0.5, 0.25, None]
+    bad = Result(Path("a.jpg"), error="a.jpg: broken").to_json()
+    assert list(bad.values()) == ["a.jpg", None, None, None, 0.0, None, "a.jpg: broken"]
+
+
+def test_a_bad_picture_is_reported_and_the_rest_goes_on(tmp_path: Path) -> None:
+    folder = folder_of(tmp_path, "a.png", "model.png", "z.png")
+    (folder / "empty.png").write_bytes(b"")
+    errors = [result.error for result in results(folder, tmp_path / "out")]
+    assert [error is None for error in errors] == [True, False, False, True]
+    assert "empty.png" in str(errors[1])
+    assert errors[2] == "the model broke down; check it"
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.png", "z.png"]
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"), [("mistake.png", ZeroDivisionError), ("stop.png", KeyboardInterrupt)]
+)
+def test_anything_else_ends_the_run(name: str, kind: type[BaseException], tmp_path: Path) -> None:
+    folder = folder_of(tmp_path, "a.png", name, "z.png")
+    finished = []
+    with pytest.raises(kind):
+        finished.extend(results(folder, tmp_path / "out"))
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["a.png"]
+
+
+def test_an_existing_output_is_that_pictures_error_before_it_is_painted(tmp_path: Path) -> None:
+    folder = folder_of(tmp_path, "a.png", "b.png")
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "a.png").write_text("kept")
+    painter = Painter()
+    jobs = plan([folder], tmp_path / "out")
+    first, second = run(jobs, painter)  # type: ignore[arg-type]
+    assert "exists" in str(first.error)
+    assert "--overwrite" in str(first.error)
+    assert second.error is None
+    assert painter.seen == ["b.png"]
+    assert (tmp_path / "out" / "a.png").read_text() == "kept"
+    assert all(result.error is None for result in results(folder, tmp_path / "out", overwrite=True))
+    assert (tmp_path / "out" / "a.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_an_existing_picture_beside_the_result_is_an_error_too(tmp_path: Path) -> None:
+    folder = folder_of(tmp_path, "a.png")
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "a.compare.png").write_text("kept")
+    (only,) = results(folder, tmp_path / "out", compare=True)
+    assert "a.compare.png" in str(only.error)
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["a.compare.png"]
+
+
+def test_certainty_and_compare_are_pngs_beside_the_result(tmp_path: Path) -> None:
+    folder = folder_of(tmp_path, "a.jpg")
+    (only,) = results(folder, tmp_path / "out", certainty=True, compare=True)
+    assert only.error is None
+    for name, size in (("a.certainty.png", (90, 700)), ("a.compare.png", (180, 700))):
+        with Image.open(tmp_path / "out" / name) as image:
+            assert (image.format, image.size) == ("PNG", size)
+
+
+def test_quality_reaches_the_file(tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64), np.uint8)
+    Image.fromarray(noise).save(folder / "a.jpg", quality=100)
+    list(results(folder, tmp_path / "low", quality=30))
+    list(results(folder, tmp_path / "high", quality=95))
+    low, high = ((tmp_path / name / "a.jpg").stat().st_size for name in ("low", "high"))
+    assert low < high / 2
+
+
+def test_a_place_that_cannot_be_written_ends_the_run_before_it_begins(tmp_path: Path) -> None:
+    folder = folder_of(tmp_path, "a.png")
+    (tmp_path / "file").write_text("")
+    painter = Painter()
+    with pytest.raises(LimnerError, match="cannot be made"):
+        list(run(plan([folder], tmp_path / "file" / "out"), painter))  # type: ignore[arg-type]
+    assert painter.seen == []

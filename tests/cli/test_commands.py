@@ -1,0 +1,242 @@
+"""The commands beside `colorize`: what they pass on, and what they print."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from limner.card import Card
+from limner.palette import Palette
+
+RUN = Callable[..., Any]
+SAMPLES = Path(__file__).parents[1] / "data"
+
+CARD = Card(
+    name="tiny",
+    task="colorize",
+    network={"name": "unet", "arguments": {"k": 3, "NC": 2}},
+    input="light",
+    working_size=32,
+    stride=1,
+    multiple=4,
+    palette=Palette("ab", np.array([[0, 0], [10, 20]], np.float32)),
+    data={"album": {"split": "train", "pictures": 1234, "fingerprint": "0", "terms": "mine"}},
+    scores={"holdout": {"n": 9, "ab_error": {"ours": {"value": 8.5, "low": 8.0, "high": 9.0}}}},
+    license="mine",
+)
+SCORED = {
+    "model": "tiny",
+    "task": "colorize",
+    "data": "album",
+    "split": "val",
+    "n": 2,
+    "protocol": {"short_side": 256},
+    "rows": {
+        "ours": {
+            "loss": {"value": 1.5, "low": 1.25, "high": 2.25},
+            "auc": {"value": 0.9, "low": 0.85, "high": 0.95},
+        },
+        "grey": {"auc": {"value": 0.75, "low": 0.75, "high": 0.75}},
+    },
+}
+
+
+@pytest.fixture
+def model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A model file whose card is CARD, embedded under the name `tiny`."""
+    path = tmp_path / "tiny.onnx"
+    path.write_bytes(b"0" * 1_500_000)
+    monkeypatch.setattr("limner.card.Model", lambda path: SimpleNamespace(card=CARD))
+    monkeypatch.setattr("limner.weights.names", lambda: ("tiny",))
+    monkeypatch.setattr("limner.weights.path", lambda name: path)
+    return path
+
+
+def test_models_says_what_they_are_and_on_what_terms(limner: RUN, model: Path) -> None:
+    outcome = limner("models")
+    assert outcome.code == 0
+    for words in ("tiny", "1.5 MB", "unet k=3 NC=2", "album (1,234 pictures)", "terms       mine"):
+        assert words in outcome.out
+    assert "holdout, n 9: ab_error ours 8.5" in outcome.out
+    assert "terms of their own" in outcome.err
+    document = json.loads(limner("models", "--json").out)
+    assert document["models"][0]["scores"] == CARD.scores
+    assert "terms of their own" in document["terms"]
+
+
+def test_no_models(limner: RUN, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("limner.weights.names", lambda: ())
+    assert limner("models").out == ""
+    assert json.loads(limner("models", "--json").out)["models"] == []
+
+
+def test_evaluate_prints_a_table_and_its_protocol(
+    limner: RUN, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = []
+
+    def score(model: str, data: str, split: str, on_picture: Callable[[int, int], None]) -> Any:
+        calls.append((model, data, split))
+        on_picture(1, 2)
+        return SCORED
+
+    monkeypatch.setattr("limner.evaluate.evaluate", score)
+    outcome = limner("evaluate", "tiny", "--data", "album", "--split", "test")
+    assert calls == [("tiny", "album", "test")]
+    assert outcome.out == (
+        "              loss             auc\n"
+        "ours  1.500 ±0.500  0.9000 ±0.0500\n"
+        "grey             -  0.7500 ±0.0000\n"
+        "\n"
+        "model: tiny\ndata: album\nsplit: val\nn: 2\nshort_side: 256\n"
+    )
+    assert json.loads(limner("evaluate", "tiny", "--data", "album", "--json").out) == SCORED
+    assert calls[1] == ("tiny", "album", "val")
+
+
+def test_evaluate_of_a_model_that_is_not_there(limner: RUN) -> None:
+    outcome = limner("evaluate", "nobody", "--data", str(SAMPLES / "sample"))
+    assert (outcome.code, outcome.out, outcome.err.count("\n")) == (2, "", 1)
+    assert "nobody" in outcome.err
+
+
+def test_palette_learn_and_show(
+    limner: RUN, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LIMNER_DATA", str(SAMPLES))
+    file = tmp_path / "six.json"
+    learn = ("palette", "learn", "--data", "cifar10:horse", "-k", 6, "--space", "rgb", "-o", file)
+    assert limner(*learn).out == f"{file}\n"
+    learned = Palette.load(file)
+    assert (learned.space, len(learned)) == ("rgb", 6)
+
+    again = limner(*learn)
+    assert again.code == 2
+    assert "--overwrite" in again.err
+    assert limner(*learn, "--overwrite", "--seed", 0).code == 0
+    assert Palette.load(file) == learned
+
+    rows = limner("palette", "show", file).out.splitlines()
+    assert len(rows) == 6
+    for row, (red, green, blue) in zip(rows, learned.swatches().tolist(), strict=True):
+        assert row.endswith(f"#{red:02x}{green:02x}{blue:02x}")
+
+    picture = tmp_path / "six.png"
+    assert limner("palette", "show", file, "-o", picture).out == f"{picture}\n"
+    with Image.open(picture) as image:
+        swatches = np.asarray(image)[24::48, 24::48]
+    assert np.array_equal(swatches[0], learned.swatches())
+
+
+def test_palette_grid(limner: RUN, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LIMNER_DATA", str(SAMPLES))
+    file = tmp_path / "grid.json"
+    learn = ("palette", "learn", "--data", "cifar10:all", "-o", file, "--grid")
+    wrong = limner(*learn, "-k", 5)
+    assert (wrong.code, wrong.err.count("\n")) == (2, 1)
+    assert limner(*learn).code == 0
+    assert np.array_equal(Palette.load(file).colors % 10, np.zeros((len(Palette.load(file)), 2)))
+
+
+def test_palette_show_of_a_model_and_of_an_embedded_palette(limner: RUN, model: Path) -> None:
+    assert len(limner("palette", "show", "tiny").out.splitlines()) == 2
+    assert len(limner("palette", "show", "horse24").out.splitlines()) == 24
+    outcome = limner("palette", "show", "nothing")
+    assert (outcome.code, outcome.err.count("\n")) == (2, 1)
+
+
+@pytest.fixture
+def fits(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
+    """Calls of the learning half, which is not run."""
+    calls: list[tuple[Any, ...]] = []
+
+    def start(recipe: Any, folder: Path, **options: Any) -> None:
+        report = options.pop("report")
+        report(50, 100, {"step": 50, "loss": 2.0})
+        report(100, 100, {"step": 100, "validation": {"loss": 1.5, "accuracy": 0.5}})
+        report(100, 100, None)
+        calls.append(("start", recipe, folder, options))
+
+    monkeypatch.setattr("limner.learn.fit.start", start)
+    monkeypatch.setattr(
+        "limner.learn.fit.resume", lambda folder, report: calls.append(("resume", folder))
+    )
+    monkeypatch.setattr(
+        "limner.learn.release.release",
+        lambda run, output, *, name, overwrite: calls.append((run, output, name, overwrite)),
+    )
+    return calls
+
+
+@pytest.fixture
+def recipe(tmp_path: Path) -> Path:
+    path = tmp_path / "tiny.toml"
+    path.write_text('name = "tiny"\nnetwork = "unet"\nepochs = 1\n')
+    return path
+
+
+def test_train_starts_a_recipe(
+    limner: RUN, fits: list[Any], recipe: Path, tmp_path: Path, model: Path
+) -> None:
+    run = tmp_path / "run"
+    options = "--set rate=0.5 --set network=cnn --data photos=9,early --from tiny --precision fp32"
+    outcome = limner("train", recipe, "-o", run, *options.split(), "--device", "cpu")
+    assert (outcome.code, outcome.out) == (0, f"{run}\n")
+    kind, started, folder, rest = fits[0]
+    assert (kind, folder) == ("start", run)
+    assert (started.network, started.rate, started.data) == ("cnn", 0.5, ("photos=9", "early"))
+    assert rest == {"precision": "fp32", "device": "cpu", "source": model}
+    assert "step 50 of 100: loss 2.0000" in outcome.err
+    assert "step 100 of 100: validation loss 1.5000, accuracy 0.5000" in outcome.err
+
+
+def test_train_goes_on_with_a_run(limner: RUN, fits: list[Any], tmp_path: Path) -> None:
+    assert limner("train", tmp_path).code == 0
+    assert fits == [("resume", tmp_path)]
+    outcome = limner("train", tmp_path, "--set", "rate=1")
+    assert (outcome.code, outcome.err.count("\n")) == (2, 1)
+    assert len(fits) == 1
+
+
+def test_train_names_what_is_wrong_with_the_call(
+    limner: RUN, fits: list[Any], recipe: Path, tmp_path: Path
+) -> None:
+    for arguments, says in (
+        ((recipe,), "-o RUN"),
+        ((recipe, "-o", tmp_path / "run", "--set", "lerning_rate=1"), "lerning_rate"),
+        ((tmp_path / "no.toml", "-o", tmp_path / "run"), "no.toml"),
+    ):
+        outcome = limner("train", *arguments)
+        assert (outcome.code, outcome.err.count("\n")) == (2, 1)
+        assert says in outcome.err
+    assert fits == []
+
+
+def test_export_passes_on(limner: RUN, fits: list[Any], tmp_path: Path) -> None:
+    file = tmp_path / "x.onnx"
+    outcome = limner("export", tmp_path, "-o", file, "--name", "x", "--overwrite")
+    assert (outcome.code, outcome.out) == (0, f"{file}\n")
+    assert fits == [(tmp_path, file, "x", True)]
+
+
+@pytest.mark.parametrize(
+    ("call", "package"),
+    [
+        ("train r.toml -o run", "torch"),
+        ("export run -o x.onnx", "torch"),
+        ("palette learn --data x -o p.json", "PIL"),
+    ],
+)
+def test_a_learning_command_without_its_extra_names_it(
+    call: str, package: str, limner: RUN, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("limner.cli.terminal.find_spec", lambda name: None)
+    outcome = limner(*call.split())
+    assert (outcome.code, outcome.out, outcome.err.count("\n")) == (2, "", 1)
+    assert package in outcome.err
+    assert "pip install '.[learn]'" in outcome.err

@@ -1,0 +1,113 @@
+"""Chroma goes up along the edges of the light, within the range of its inputs."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from limner.paint import upsample
+from limner.paint.upsample import REACH, Upsampler
+
+RNG = np.random.default_rng(0)
+
+
+def upsampled(
+    values: np.ndarray, guide: np.ndarray, light: np.ndarray, **more: float
+) -> np.ndarray:
+    height, width = light.shape
+    across, down = guide.shape[1] / width, guide.shape[0] / height
+    planes = Upsampler(values, guide, width, across, down, **more).rows(0, light)
+    return np.stack(planes, axis=-1)
+
+
+def by_the_formula(values: np.ndarray, guide: np.ndarray, light: np.ndarray) -> np.ndarray:
+    """Pixel by pixel, in float64."""
+    h, w, C = values.shape
+    H, W = light.shape
+    out = np.empty((H, W, C))
+    for y, x in np.ndindex(H, W):
+        v, u = (y + 0.5) * h / H - 0.5, (x + 0.5) * w / W - 0.5
+        total, mean = 0.0, np.zeros(C)
+        for row in (math.floor(v), math.floor(v) + 1):
+            for column in (math.floor(u), math.floor(u) + 1):
+                near = (1 - abs(v - row)) * (1 - abs(u - column))
+                cell = min(max(row, 0), h - 1), min(max(column, 0), w - 1)
+                weight = near / (1 + ((light[y, x] - guide[cell]) / REACH) ** 2)
+                total += weight
+                mean += weight * values[cell]
+        out[y, x] = mean / total
+    return out
+
+
+def scene(h: int, w: int, H: int, W: int, C: int = 2) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    values = RNG.normal(0, 30, (h, w, C)).astype(np.float32)
+    guide = RNG.uniform(0, 100, (h, w)).astype(np.float32)
+    light = RNG.uniform(0, 100, (H, W)).astype(np.float32)
+    return values, guide, light
+
+
+@pytest.mark.parametrize(
+    "sizes",
+    [(3, 4, 24, 32), (3, 4, 25, 39), (5, 5, 5, 5), (1, 1, 7, 9), (1, 6, 1, 40), (6, 1, 50, 1)],
+)
+def test_as_the_formula_says(sizes: tuple[int, int, int, int]) -> None:
+    values, guide, light = scene(*sizes)
+    expected = by_the_formula(values, guide, light)
+    assert np.abs(upsampled(values, guide, light) - expected).max() < 1e-3
+
+
+@given(seed=st.integers(0, 10**6), constant=st.floats(-120, 120, width=32))
+def test_constant_in_constant_out(seed: int, constant: float) -> None:
+    rng = np.random.default_rng(seed)
+    h, w, H, W = rng.integers(1, (6, 6, 40, 40))
+    values = np.full((h, w, 1), constant, np.float32)
+    guide = rng.uniform(0, 100, (h, w)).astype(np.float32)
+    light = rng.uniform(0, 100, (H, W)).astype(np.float32)
+    (plane,) = Upsampler(values, guide, int(W), min(1, w / W), min(1, h / H)).rows(0, light)
+    assert (plane == np.float32(constant)).all()
+
+
+@given(seed=st.integers(0, 10**6))
+def test_nothing_leaves_the_range_of_its_inputs(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    h, w = rng.integers(1, (6, 6))
+    values = rng.normal(0, 60, (h, w, 2)).astype(np.float32)
+    guide, light = rng.choice([0, 50, 100], (h, w)), rng.choice([0, 50, 100], (37, 41))
+    out = upsampled(values, guide, light.astype(np.float32))
+    rounding = 1e-4
+    assert (out >= values.min(axis=(0, 1)) - rounding).all()
+    assert (out <= values.max(axis=(0, 1)) + rounding).all()
+
+
+def test_an_edge_of_the_light_is_an_edge_of_the_chroma() -> None:
+    light = np.where(np.arange(64) < 29, 20, 80).astype(np.float32)[None].repeat(64, axis=0)
+    truth = np.where(light == 20, -30, 40).astype(np.float32)
+    cells = truth.reshape(8, 8, 8, 8).mean(axis=(1, 3))
+    guide = light.reshape(8, 8, 8, 8).mean(axis=(1, 3))
+    sharp = upsampled(cells[..., None], guide, light)[..., 0]
+    smooth = upsampled(cells[..., None], np.zeros_like(guide), light)[..., 0]
+    assert np.abs(sharp - truth).mean() < 0.4 * np.abs(smooth - truth).mean()
+
+
+def test_a_flat_guide_is_bilinear() -> None:
+    values, _, light = scene(4, 5, 33, 47)
+    out = upsampled(values, np.full((4, 5), 50.0), np.full_like(light, 50))
+    rows = ((np.arange(33) + 0.5) * 4 / 33 - 0.5).clip(0, 3)
+    columns = ((np.arange(47) + 0.5) * 5 / 47 - 0.5).clip(0, 4)
+    for channel in range(2):
+        tall = np.stack([np.interp(rows, range(4), column) for column in values[..., channel].T])
+        expected = np.stack([np.interp(columns, range(5), row) for row in tall.T])
+        assert np.abs(out[..., channel] - expected).max() < 1e-4
+
+
+def test_strips_and_blocks_change_no_bit(monkeypatch: pytest.MonkeyPatch) -> None:
+    values, guide, light = scene(7, 6, 50, 90)
+    whole = upsampled(values, guide, light)
+    upsampler = Upsampler(values, guide, 90, 6 / 90, 7 / 50)
+    for rows in (1, 7, 16):
+        strips = [upsampler.rows(top, light[top : top + rows]) for top in range(0, 50, rows)]
+        assert np.array_equal(np.concatenate([np.stack(s, -1) for s in strips]), whole)
+    monkeypatch.setattr(upsample, "BLOCK", 200)
+    assert np.array_equal(upsampled(values, guide, light), whole)
