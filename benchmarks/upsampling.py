@@ -29,8 +29,9 @@ SYNTHETIC = 100
 SIDE = 512  # pixels of a synthetic picture
 REGIONS = 24
 RESAMPLES = 1000
-# The guided filter's best of --choose: cells on each side of a window's middle, L* squared.
-RADIUS, EPSILON = 1, 30.0
+# The others' best of --choose. Guided filter: cells on each side of a window's middle, L* squared.
+RADIUS, EPSILON = 1, 3.0
+SIGMA = 6.0  # L*
 
 
 def box_mean(values: Floats, factor: int) -> Floats:
@@ -59,6 +60,33 @@ def bilinear(ab: Floats, light: Floats, factor: int) -> Floats:
     return np.stack(upsampler.rows(0, light), axis=-1)
 
 
+def gaussian(sigma: float) -> Method:
+    """The same window with a Gaussian of the light difference (Kopf et al. 2007)."""
+
+    def method(ab: Floats, light: Floats, factor: int) -> Floats:
+        guide = box_mean(light[..., None], factor)[..., 0]
+        total, mean = np.zeros_like(light), np.zeros((*light.shape, 2), np.float32)
+        for row, down in corners(light.shape[0], factor):
+            for column, across in corners(light.shape[1], factor):
+                away = (light - guide[row][:, column]) / sigma
+                # Where all four cells are far in light, the nearness alone decides.
+                weight = down[:, None] * across * (np.exp(away * away / -2) + np.float32(1e-9))
+                total += weight
+                mean += weight[..., None] * ab[row][:, column]
+        mean /= total[..., None]
+        return mean
+
+    return method
+
+
+def corners(side: int, factor: int) -> list[tuple[NDArray[np.intp], Floats]]:
+    """For every pixel of a side: the cell before and the cell after, each with its nearness."""
+    place = ((np.arange(side) + 0.5) / factor - 0.5).clip(0, side // factor - 1)
+    before = place.astype(np.intp)
+    share = (place - before).astype(np.float32)
+    return [(before, 1 - share), (np.minimum(before + 1, side // factor - 1), share)]
+
+
 def guided(radius: int, epsilon: float) -> Method:
     """Fast guided filter (He, Sun 2015): chroma as a line in the light, fitted in windows of
     cells; the lines are upsampled. Clamped to the range of the cells of the window."""
@@ -67,7 +95,7 @@ def guided(radius: int, epsilon: float) -> Method:
         guide = box_mean(light[..., None], factor)
         mean, center = window_mean(ab, radius), window_mean(guide, radius)
         slope = window_mean(ab * guide, radius) - mean * center
-        slope /= window_mean(guide * guide, radius) - center * center + epsilon
+        slope /= window_mean(guide * guide, radius) - center * center + np.float32(epsilon)
         level = mean - slope * center
         lines = np.concatenate(
             [window_mean(slope, radius), window_mean(level, radius), *window_range(ab, radius)], -1
@@ -106,7 +134,7 @@ def near_edges(ab: Floats) -> NDArray[np.bool_]:
     down = p[2:] - p[:-2]
     gx = (across[:-2] + 2 * across[1:-1] + across[2:]) / 8
     gy = (down[:, :-2] + 2 * down[:, 1:-1] + down[:, 2:]) / 8
-    edge = np.sqrt((gx**2 + gy**2).sum(axis=-1)) > EDGE
+    edge: NDArray[np.bool_] = np.sqrt((gx**2 + gy**2).sum(axis=-1)) > EDGE
     height, width = edge.shape
     padded = np.pad(edge, NEAR)
     near = np.zeros_like(edge)
@@ -182,10 +210,13 @@ def main() -> None:
         for radius in (1, 2):
             for epsilon in (3.0, 10.0, 30.0, 100.0):
                 methods[f"guided, radius {radius}, {epsilon:g}"] = guided(radius, epsilon)
+        for sigma in (4.0, 5.0, 6.0, 8.0, 10.0):
+            methods[f"joint bilateral, Gaussian, sigma {sigma:g}"] = gaussian(sigma)
         for reach in (2.0, 3.0, 4.0, 5.0, 6.0, 8.0):
             methods[f"joint bilateral, reach {reach:g}"] = bilateral(reach)
     else:
         methods[f"guided, radius {RADIUS}, {EPSILON:g}"] = guided(RADIUS, EPSILON)
+        methods[f"joint bilateral, Gaussian, sigma {SIGMA:g}"] = gaussian(SIGMA)
         methods[f"joint bilateral, reach {REACH:g}"] = bilateral(REACH)
     split, count = ("train", arguments.limit or 200) if arguments.choose else ("val", None)
     table(

@@ -48,13 +48,22 @@ class Dataset:
         return len(self.files) if self.images is None else len(self.images)
 
     def fingerprint(self) -> str:
-        """16 hex digits that change when the name of a file, the order or any byte changes."""
+        """16 hex digits that change when the name of a file, the order or any byte changes.
+
+        Raises DataError for a file that cannot be read.
+        """
         digest = hashlib.sha256()
         if self.images is not None:
             digest.update(self.images.tobytes())
         for file in self.files:
+            try:
+                content = file.read_bytes()
+            except OSError as error:
+                raise DataError(
+                    f"{file}: cannot be read ({error.strerror}); restore or remove it"
+                ) from error
             digest.update(file.name.encode() + b"\0")
-            digest.update(hashlib.sha256(file.read_bytes()).digest())
+            digest.update(hashlib.sha256(content).digest())
         return digest.hexdigest()[:16]
 
 

@@ -1,8 +1,8 @@
-"""The errors that limner raises on purpose: one line each, what was wrong, what was found, what to do."""
+"""The errors that limner raises on purpose, one line each: what, found, do."""
 
 
 class LimnerError(Exception):
-    """A call or an input is wrong. The command line prints the message and leaves with `exit_code`."""
+    """A call or an input is wrong; the command prints the line and leaves with `exit_code`."""
 
     exit_code = 2
 
@@ -28,7 +28,7 @@ class DataError(LimnerError):
 
 
 class TrainingError(LimnerError):
-    """Training cannot start, go on, or make sense (a damaged checkpoint, a loss that is not a number)."""
+    """Training cannot start or go on: a damaged checkpoint, a loss that is not a number."""
 
 
 class MissingExtra(LimnerError):

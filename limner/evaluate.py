@@ -16,6 +16,7 @@ from limner.card import Card
 from limner.color import colorfulness, de2000, rgb8_to_lab, rgb_to_lab
 from limner.dataset import Dataset, find
 from limner.errors import DataError, LimnerError
+from limner.paint.cells import cell_means
 from limner.paint.decode import decode
 from limner.paint.join import join, light_of
 from limner.paint.painter import Painter, view_size
@@ -113,18 +114,6 @@ def look(painter: Painter, pixels: Pixels) -> Scene:
     return Scene(pixels, view, card.palette.classes(ab), ab, grey)
 
 
-def cell_means(values: NDArray[Any], stride: int) -> Floats:
-    """Means over cells of stride x stride: [H, W, D] -> float32 [ceil(H / s), ceil(W / s), D].
-
-    A cell that reaches beyond the picture repeats its edge, as the network's input does.
-    """
-    below, beside = (-side % stride for side in values.shape[:2])
-    padded = np.pad(values.astype(np.float32), ((0, below), (0, beside), (0, 0)), mode="edge")
-    rows, columns = padded.shape[0] // stride, padded.shape[1] // stride
-    means: Floats = padded.reshape(rows, stride, columns, stride, -1).mean(axis=(1, 3))
-    return means
-
-
 @dataclass(frozen=True)
 class Lookup:
     """P(class | grey level), counted from training pictures: no network.
@@ -163,8 +152,8 @@ def _score_picture(
     """Append the scores of every row on one picture; `following` lends its colors to `other`."""
     card = painter.model.card
     guide = light_of(scene.view)
-    seen = guide / 100 if card.input == "light" else scene.view.mean(axis=-1) / 255
-    said = painter.logits(seen.astype(np.float32))
+    mean = scene.view.mean(axis=-1, dtype=np.float32)
+    said = painter.logits(guide / np.float32(100) if card.input == "light" else mean / 255)
     logits = {"ours": _unweighted(said, card)}
     class_ab = _class_ab(card.palette)
     chroma = {
@@ -208,7 +197,7 @@ def _painted(
     if cells.shape[:2] == full.shape:  # every cell is a pixel
         planes = list(np.moveaxis(cells, -1, 0))
     else:
-        guide = cell_means(light[..., None], stride)[..., 0]
+        guide = cell_means(light, stride)
         down, across = light.shape[0] / stride / height, light.shape[1] / stride / width
         planes = Upsampler(cells, guide, width, across, down).rows(0, full)
     pairs = zip(planes[::2], planes[1::2], strict=True)

@@ -15,10 +15,11 @@ from limner.card import Card
 from limner.color import rgb8_to_lab
 from limner.dataset import Dataset, find
 from limner.errors import LimnerError
-from limner.evaluate import Lookup, cell_means, evaluate, look
+from limner.evaluate import Lookup, evaluate, look
+from limner.paint.cells import cell_means
 from limner.paint.painter import Painter
 from limner.palette import Palette
-from limner.picture import read_rgb
+from limner.picture import read_rgb, write_strips
 from limner.scores import psnr
 
 DATA = Path(__file__).parent / "data"
@@ -121,10 +122,11 @@ def test_more_knowledge_scores_better(make: Any) -> None:
     assert value(document, "lookup", "loss") < value(document, "majority", "loss")
 
 
+@pytest.mark.parametrize("palette", [AB, RGB], ids=["ab", "rgb"])
 @pytest.mark.parametrize(("stride", "size"), [(1, 256), (1, 64), (4, 256), (4, 64)])
-def test_ours_is_what_colorize_paints(make: Any, stride: int, size: int) -> None:
+def test_ours_is_what_colorize_paints(make: Any, palette: Palette, stride: int, size: int) -> None:
     settings = {"temperature": 0.7, "class_weights": (1.0, 2.0, 0.5, 1.0), "working_size": size}
-    path = make(AB, stride=stride, slope=[0, 6, -6, 3], **settings)
+    path = make(palette, stride=stride, slope=[0, 6, -6, 3], **settings)
     document = evaluate(path, "sample", limit=1)
     truth = read_rgb(DATA / "sample" / "val" / "cat.webp", 256)
     painted = Painter(path).colorize(truth).array
@@ -158,6 +160,28 @@ def test_mean_is_the_best_constant(make: Any) -> None:
         assert value(document, "ours", column) == pytest.approx(
             value(document, "mean", column), rel=1e-3
         )
+
+
+def test_majority_paints_the_most_frequent_class(make: Any) -> None:
+    lookup = Lookup.count(Painter(make(RGB, stride=1)), find("cifar10", "train"))
+    sure = np.where(np.arange(4) == lookup.prior.argmax(), 50, 0)
+    document = evaluate(make(RGB, stride=1, bias=sure), "cifar10")
+    for column in COLUMNS:
+        assert value(document, "ours", column) == pytest.approx(
+            value(document, "majority", column), rel=1e-3
+        )
+    assert value(document, "ours", "accuracy") == value(document, "majority", "accuracy")
+
+
+def test_other_is_the_next_picture_and_the_first_for_the_last(make: Any, tmp_path: Path) -> None:
+    for name, rgb in (("a", [150, 110, 110]), ("b", [110, 110, 150]), ("c", [110, 150, 110])):
+        pixels = np.full((8, 8, 3), rgb, np.uint8)
+        write_strips(tmp_path / f"{name}.png", 8, 8, iter([pixels]))
+    document = evaluate(make(AB), str(tmp_path))
+    # The bound would reach 0 if any of them were given its own colors.
+    assert document["rows"]["other"]["ab_error"]["low"] > 20
+    colorful = [document["rows"][row]["colorfulness"]["value"] for row in ("other", "truth")]
+    assert colorful[0] == pytest.approx(colorful[1], rel=0.2)
 
 
 def test_one_picture_has_no_other(make: Any) -> None:

@@ -116,9 +116,7 @@ def test_the_expected_color_of_a_sure_distribution_is_the_class_color(space: Spa
 
 @settings(max_examples=50, deadline=None)
 @given(
-    st.lists(
-        st.tuples(*[st.floats(-1e6, 1e6, width=32)] * 2), min_size=1, max_size=30, unique=True
-    )
+    st.lists(st.tuples(*[st.floats(-1e6, 1e6, width=32)] * 2), min_size=1, max_size=30, unique=True)
 )
 def test_json_there_and_back_is_exact(ab: list[tuple[float, float]]) -> None:
     palette = Palette("ab", np.unique(np.array(ab, np.float32) + 0.0, axis=0))
@@ -202,12 +200,12 @@ def test_k_means_never_leaves_a_class_empty(n: int, seed: int) -> None:
             assert inertia(points, palette.colors) == 0
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 def test_k_means_never_leaves_a_class_empty_on_noise(seed: int) -> None:
     random = np.random.default_rng(seed)
-    points = random.lognormal(0, 2, (12_000, 2)).astype(np.float32)
-    palette = Palette.learn(points, 200, "ab", seed=seed)
-    assert np.bincount(palette.classes(points), minlength=200).min() > 0
+    points = random.lognormal(0, 2, (10_000, 2)).astype(np.float32)
+    palette = Palette.learn(points, 100, "ab", seed=seed)
+    assert np.bincount(palette.classes(points), minlength=100).min() > 0
 
 
 @pytest.mark.parametrize("K", [0, -1, 4])
@@ -240,8 +238,6 @@ def test_the_grid_keeps_the_cells_that_hold_two_of_a_million() -> None:
     ab[3:6] = (-61, -18)
     palette = Palette.grid(ab)
     assert {tuple(color) for color in palette.colors} == {(0, 0), (20, 30), (-60, -20)}
-    twice = Palette.grid(np.concatenate([ab, np.zeros_like(ab)]))
-    assert {tuple(color) for color in twice.colors} == {(0, 0)}  # 3 of 2 million are too few
     assert len(Palette.grid(ab[:1000])) == 4  # of a thousand, one is enough
 
 

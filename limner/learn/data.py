@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
 from limner.dataset import Dataset
 from limner.errors import DataError
@@ -46,7 +46,8 @@ def load(dataset: Dataset, progress: Progress | None = None) -> Pictures:
     """The data set's pictures. Files are decoded once; the cache is found again by their content.
 
     The cache is `KEY.pixels` (bytes, memory-mapped) and `KEY.sides.npy`, written last, so that a
-    half-written one is never used. Raises DataError for a file that is no 8-bit photograph.
+    half-written one is never used. Raises DataError for a file that is no 8-bit photograph, and
+    for a cache that cannot be written.
     """
     if dataset.images is not None:
         sides = np.tile(np.array(dataset.images.shape[1:3], np.int64), (len(dataset), 1))
@@ -54,9 +55,15 @@ def load(dataset: Dataset, progress: Progress | None = None) -> Pictures:
     folder = cache_folder()
     key = dataset.fingerprint()
     pixels, index = folder / f"{key}.pixels", folder / f"{key}.sides.npy"
-    if not index.is_file():
-        folder.mkdir(parents=True, exist_ok=True)
-        _decode_all(dataset, pixels, index, progress)
+    if not (index.is_file() and pixels.is_file()):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            _decode_all(dataset, pixels, index, progress)
+        except OSError as error:
+            raise DataError(
+                f"{folder}: the cache cannot be written ({error.strerror}); "
+                "make room, or set XDG_CACHE_HOME to another folder"
+            ) from error
     sides = np.load(index)
     return Pictures(np.memmap(pixels, np.uint8, "r"), sides, _starts(sides))
 
@@ -82,14 +89,24 @@ def decode(path: Path) -> NDArray[np.uint8]:
     """One 8-bit grey or RGB photograph, upright: uint8 [H, W, 3]. Raises DataError."""
     try:
         with Image.open(path) as image:
-            if image.mode not in ("L", "RGB"):
+            kind = _kind(image)
+            if kind not in ("L", "RGB"):
                 raise DataError(
-                    f"{path}: pixels of kind {image.mode}; learning reads 8-bit grey and RGB, "
+                    f"{path}: pixels of kind {kind}; learning reads 8-bit grey and RGB, "
                     "convert or remove the file"
                 )
             return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
     except (UnidentifiedImageError, OSError, SyntaxError) as error:
         raise DataError(f"{path}: not a whole picture ({error}); replace or remove it") from error
+    except Image.DecompressionBombError as error:
+        raise DataError(f"{path}: too large ({error}); replace or remove it") from error
+
+
+def _kind(image: ImageFile.ImageFile) -> str:
+    """Pillow's mode, and what it would drop unasked: half of 16 bits, a transparent color."""
+    if any(";16" in str(tile.args) for tile in image.tile):
+        return f"{image.mode} with 16 bits"
+    return f"{image.mode} with a transparent color" if "transparency" in image.info else image.mode
 
 
 def _decode_all(dataset: Dataset, pixels: Path, index: Path, progress: Progress | None) -> None:

@@ -16,6 +16,7 @@ from limner.learn.batches import inputs_and_classes
 from limner.learn.export import export
 from limner.learn.run import build, described
 from limner.learn.sources import gather
+from limner.paint.cells import cell_means
 from limner.paint.decode import decode
 from limner.palette import Palette
 from limner.recipe import Recipe
@@ -110,11 +111,3 @@ def held_out(recipe: Recipe, palette: Palette, multiple: int) -> Iterator[NDArra
             height, width = pictures.sides[index] // multiple * multiple
             if height and width:
                 yield pictures[index][:height, :width]
-
-
-def cell_means(ab: NDArray[np.float32], stride: int) -> NDArray[np.float32]:
-    """The mean of each stride x stride cell: [H, W, 2] -> [H / stride, W / stride, 2]."""
-    height, width, _ = ab.shape
-    cells = ab.reshape(height // stride, stride, width // stride, stride, 2)
-    means: NDArray[np.float32] = cells.mean(axis=(1, 3))
-    return means

@@ -6,9 +6,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from limner.card import Device, Model
+from limner.card import Card, Device, Model
 from limner.color import rgb8_to_lab
 from limner.errors import LimnerError, ModelError
+from limner.paint.cells import cell_means
 from limner.paint.decode import certainty, decode
 from limner.paint.join import light_of
 from limner.paint.painting import Painting
@@ -75,12 +76,12 @@ class Painter:
         width, height = view_size(picture.width, picture.height, self.size, card.multiple)
         view = picture.reduced(width, height)
         light = light_of(view)
-        logits = self.logits(light / np.float32(100) if card.input == "light" else _mean(view))
+        logits = self.logits(network_input(view, light, card))
         ab = decode(logits, card.palette, card.class_weights, self.temperature)
         return Painting(
             picture=picture,
             ab=ab * np.float32(self.saturation),
-            guide=_cell_means(light, card.stride),
+            guide=cell_means(light, card.stride),
             cells_across=width / card.stride,
             cells_down=height / card.stride,
             certainty_map=certainty(logits, card.class_weights),
@@ -130,21 +131,16 @@ def beyond_tint(rgb: Pixels) -> bool:
     return math.sqrt(variance) > TINT_SPREAD
 
 
-def _mean(view: Pixels) -> Floats:
-    """The mean of the channels, 0..1: the input of the models with RGB palettes."""
-    if view.ndim == 2:
-        return view.astype(np.float32) / np.float32(255)
-    mean: Floats = view.mean(axis=-1, dtype=np.float32) / np.float32(255)
-    return mean
+def network_input(view: Pixels, light: Floats, card: Card) -> Floats:
+    """What a model sees of a view [H, W(, 3)] with the light [H, W]: 0..1, as its card says.
 
-
-def _cell_means(light: Floats, stride: int) -> Floats:
-    """The mean light of each of the output's cells: [H, W] -> [ceil(H / s), ceil(W / s)]."""
-    height, width = light.shape
-    padded = np.pad(light, ((0, -height % stride), (0, -width % stride)), mode="edge")
-    rows, columns = padded.shape[0] // stride, padded.shape[1] // stride
-    means: Floats = padded.reshape(rows, stride, columns, stride).mean(axis=(1, 3))
-    return means
+    L* / 100, or for RGB palettes the mean of the channels / 255.
+    """
+    if card.input == "light":
+        return light / np.float32(100)
+    grey = view if view.ndim == 2 else view.mean(axis=-1, dtype=np.float32)
+    seen: Floats = grey.astype(np.float32) / np.float32(255)
+    return seen
 
 
 def _check_settings(size: int | None, temperature: float | None, saturation: float) -> None:

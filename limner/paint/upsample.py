@@ -12,7 +12,7 @@ Floats = NDArray[np.float32]
 # L* units: a cell whose light is that far from the pixel's has half the weight.
 # How the kernel and its width were chosen: docs/upsampling.md.
 REACH = 4.0
-BLOCK = 1 << 14  # pixels: about ten planes of float32 fit a core's second cache
+BLOCK = 24_000  # pixels: planes of float32 below 128 KB, from which malloc asks the system
 
 
 @dataclass(frozen=True)
@@ -64,10 +64,10 @@ class Upsampler:
             base, corners = self._corners(int(upper[first]))
             for start in range(first, last, step):
                 part = slice(start, min(start + step, last))
-                weights = self._weights(corners, below[part, None], light[part])
+                total, weights = self._weights(corners, below[part, None], light[part])
                 for channel, plane in enumerate(planes):
                     differences = [corner.differences[channel] for corner in corners[1:]]
-                    _mean(base[channel], differences, weights, plane[part])
+                    _mean(base[channel], differences, total, weights, plane[part])
         return planes
 
     def _corners(self, upper: int) -> tuple[list[Floats], list[_Corner]]:
@@ -82,8 +82,11 @@ class Upsampler:
                 corners.append(_Corner(near, self._guide[row].take(columns), differences))
         return base, corners
 
-    def _weights(self, corners: list[_Corner], below: Floats, light: Floats) -> list[Floats]:
-        """The last three corners' shares of the weight; below [r, 1]: the lower cells' nearness."""
+    def _weights(
+        self, corners: list[_Corner], below: Floats, light: Floats
+    ) -> tuple[Floats, list[Floats]]:
+        """The sum of the four corners' weights, and the last three; below [r, 1]: how near the
+        lower two are."""
         scaled = light * self._scale
         weights = []
         for index, corner in enumerate(corners):
@@ -93,21 +96,22 @@ class Upsampler:
             np.divide(corner.near, weight, out=weight)
             weight *= 1 - below if index < 2 else below
             weights.append(weight)
-        total = weights[0]
-        for weight in weights[1:]:
+        total, *others = weights
+        for weight in others:
             total += weight
-        for weight in weights[1:]:
-            weight /= total
-        return weights[1:]
+        return total, others
 
 
-def _mean(base: Floats, differences: list[Floats], weights: list[Floats], out: Floats) -> None:
+def _mean(
+    base: Floats, differences: list[Floats], total: Floats, weights: list[Floats], out: Floats
+) -> None:
     """base + the weighed sum of differences: the weighed mean, and exactly base where all agree."""
     np.multiply(weights[0], differences[0], out=out)
     product = np.empty_like(out)
     for weight, difference in zip(weights[1:], differences[1:], strict=True):
         np.multiply(weight, difference, out=product)
         out += product
+    out /= total
     out += base
 
 

@@ -7,6 +7,8 @@ silently reduced. Grey levels and colors are read as sRGB; an embedded ICC profi
 
 import logging
 
+import pyvips
+
 from limner.picture.formats import FORMATS, Pixels, format_of
 from limner.picture.reading import PIXEL_LIMIT, Picture, from_array, open_picture, read_rgb
 from limner.picture.writing import write_strips
@@ -25,3 +27,5 @@ __all__ = [
 
 # libvips logs a warning for every oddity of a file (an unknown TIFF tag): no person's concern.
 logging.getLogger("pyvips").addHandler(logging.NullHandler())
+# libvips keeps what it last computed, and with it the decoders; each picture is computed once here.
+pyvips.cache_set_max(0)

@@ -25,18 +25,18 @@ CROPS = Recipe(
 
 
 @pytest.fixture(scope="session")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def session_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("cache")
 
 
 @pytest.fixture(scope="module", autouse=True)
-def surroundings(cache: Path) -> Iterator[None]:
+def surroundings(session_cache: Path) -> Iterator[None]:
     """The sample data, never the user's cache, and one thread."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LIMNER_DATA", str(DATA))
-        patch.setenv("XDG_CACHE_HOME", str(cache))
+        patch.setenv("XDG_CACHE_HOME", str(session_cache))
         yield
     torch.set_num_threads(threads)
 

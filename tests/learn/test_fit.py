@@ -107,9 +107,7 @@ def test_crops_of_several_sets_stopped_and_resumed_are_the_run_that_never_stoppe
     }  # fmt: skip
 
 
-def test_another_seed_is_another_run(
-    finished: Finished, recipes: Recipes, tmp_path: Path
-) -> None:
+def test_another_seed_is_another_run(finished: Finished, recipes: Recipes, tmp_path: Path) -> None:
     """The control of the two tests above: what they compare can differ."""
     run = train(replace(recipes["whole"], seed=1), tmp_path / "run")
     with pytest.raises(AssertionError):
