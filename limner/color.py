@@ -138,6 +138,12 @@ def fit_gamut(linear: Floats) -> Floats:
     return fitted
 
 
+def lab_to_rgb8(lab: Floats) -> Bytes:
+    """CIELAB [..., 3] -> 8-bit sRGB; colors outside sRGB lose chroma and keep their light."""
+    rgb = linear_to_srgb(fit_gamut(lab_to_linear(lab)))
+    return np.rint(255 * rgb).astype(np.uint8)
+
+
 def _fit(linear: Floats) -> Floats:
     grey = luminance(linear).clip(0, 1)[:, None]
     away = linear - grey
@@ -151,24 +157,18 @@ def _fit(linear: Floats) -> Floats:
 
 
 # ---- whole photographs: 8-bit pixels through tables, in blocks that stay in the cache
+# (the way back, chroma joined with light, is paint/join.py)
 
 BLOCK = 1 << 15
 # The foot of f is steep: this many steps keep a within 0.02 of the formula.
 F_STEPS = 400_000
-ENCODE_STEPS = (1 << 16) - 1
-# Rounding in float32 is no reason to move a color; a quarter of a step changes no index.
-OUTSIDE = 0.25 / ENCODE_STEPS
 
 _LINEAR = srgb_to_linear(np.arange(256) / 255)
 # Whole steps, so that grey gives one index three times and a and b of exactly 0.
 _STEPS_OF_BYTE = np.rint(_LINEAR * F_STEPS).astype(np.float32)
 _LIGHT_OF_BYTE = lightness(_LINEAR).astype(np.float32)
 _F = _f(np.arange(F_STEPS + 1) / F_STEPS).astype(np.float32)
-_BYTE_OF_LINEAR = np.rint(255 * linear_to_srgb(np.arange(ENCODE_STEPS + 1) / ENCODE_STEPS)).astype(
-    np.uint8
-)
 _TO_RELATIVE_XYZ = (TO_XYZ / WHITE[:, None]).astype(np.float32)
-_FROM_RELATIVE_XYZ = (FROM_XYZ * WHITE).astype(np.float32)
 
 
 def gray8_to_light(gray: Bytes) -> NDArray[np.float32]:
@@ -189,30 +189,6 @@ def rgb8_to_lab(rgb: Bytes) -> NDArray[np.float32]:
         block[:, 1] = 500 * (x - y)
         block[:, 2] = 200 * (y - z)
     return lab
-
-
-def lab_to_rgb8(lab: Floats) -> Bytes:
-    """CIELAB [..., 3] -> 8-bit sRGB; colors outside sRGB lose chroma and keep their light."""
-    rgb = np.empty(lab.shape, np.uint8)
-    pixels, out = lab.reshape(-1, 3), rgb.reshape(-1, 3)
-    for start in range(0, len(pixels), BLOCK):
-        block = pixels[start : start + BLOCK]
-        f = np.empty((3, len(block)), np.float32)
-        f[1] = (block[:, 0] + 16) / 116
-        f[0] = f[1] + block[:, 1] / 500
-        f[2] = f[1] - block[:, 2] / 200
-        linear = _FROM_RELATIVE_XYZ @ _f_inverse(f)
-        outside = np.flatnonzero(
-            (linear.min(axis=0) < -OUTSIDE) | (linear.max(axis=0) > 1 + OUTSIDE)
-        )
-        if len(outside):
-            linear[:, outside] = _fit(linear[:, outside].T).T
-        linear *= ENCODE_STEPS
-        linear += 0.5
-        encoded = _BYTE_OF_LINEAR.take(linear.astype(np.int32))
-        for channel in range(3):
-            out[start : start + BLOCK, channel] = encoded[channel]
-    return rgb
 
 
 # ---- measures

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from sklearn.cluster import KMeans
 
+import limner.palette as palette_module
 from limner import weights
 from limner.color import rgb8_to_lab
 from limner.dataset import find
@@ -208,6 +209,25 @@ def test_k_means_never_leaves_a_class_empty_on_noise(seed: int) -> None:
     assert np.bincount(palette.classes(points), minlength=100).min() > 0
 
 
+@pytest.mark.parametrize(
+    "start",
+    [
+        [[0, 0], [0, 0], [0, 0]],  # all in one place: the first takes every point
+        [[0, 0], [500, 500], [-500, 500]],  # far away from every point
+        [[60, 0], [0, 0], [-500, 0]],  # the farthest point is the only one of its class
+    ],
+)
+def test_k_means_fills_classes_that_a_bad_start_leaves_empty(
+    monkeypatch: pytest.MonkeyPatch, start: list[list[float]]
+) -> None:
+    """The usual start hardly ever does."""
+    points = np.array([[100, 0]] + [[0, 0]] * 20 + [[1, 0]] * 20, np.float32)
+    centers = np.array(start, np.float32)
+    monkeypatch.setattr(palette_module, "_spread", lambda points, K, random: centers)
+    palette = Palette.learn(points, 3, "ab")
+    assert {tuple(color) for color in palette.colors} == {(100, 0), (0, 0), (1, 0)}
+
+
 @pytest.mark.parametrize("K", [0, -1, 4])
 def test_more_classes_than_colors_are_refused(K: int) -> None:
     points = np.array([[0, 0, 0], [9, 9, 9], [200, 0, 0]] * 50, np.float32)
@@ -321,7 +341,7 @@ def test_a_file_that_cannot_be_read_or_written_is_named(tmp_path: Path) -> None:
     with pytest.raises(PaletteError, match=r"p\.json"):
         Palette.load(tmp_path / "p.json")
     with pytest.raises(PaletteError, match="cannot be written"):
-        Palette("ab", np.zeros((1, 2))).save(tmp_path / "gone" / "p.json")
+        Palette("ab", np.zeros((1, 2), np.float32)).save(tmp_path / "gone" / "p.json")
 
 
 # The embedded palette

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from limner import networks
 from limner.card import Card
 from limner.color import rgb8_to_lab
+from limner.errors import TrainingError
 from limner.learn import checkpoint
 from limner.learn.batches import inputs_and_classes
 from limner.learn.export import export
@@ -44,7 +45,10 @@ def release(run: Path, output: Path, *, name: str | None = None, overwrite: bool
     averaged = {
         k.removeprefix("average/"): v for k, v in tensors.items() if k.startswith("average/")
     }
-    network.load_state_dict({**weights, **averaged})
+    try:
+        network.load_state_dict({**weights, **averaged})
+    except RuntimeError as error:
+        raise TrainingError(f"{run}: the checkpoint does not fit the recipe's network") from error
     network.eval()
     temperature, scores = fit_temperature(network, recipe, palette)
     terms = dict.fromkeys(described_set["terms"] for described_set in document["data"].values())

@@ -7,16 +7,22 @@ from limner.color import lab_to_rgb8
 from limner.picture import Pixels
 
 GAP = 8  # pixels of white between two pictures
-LEGEND_WIDTH = 160
+LEGEND_WIDTH = 200
 BAR_HEIGHT = 12
-SCALE = 2  # pixels of a dot of the digits
-LABELS = ("0", "0.5", "1")
-# Digits of 3 x 5 dots: many machines have no font.
+SCALE = 2  # pixels of a dot of the letters
+LABELS = ("0 UNSURE", "0.5", "SURE 1")
+# Letters of 3 x 5 dots: many machines have no font.
 GLYPHS = {
     "0": ("###", "# #", "# #", "# #", "###"),
     "1": (" # ", "## ", " # ", " # ", "###"),
     "5": ("###", "#  ", "###", "  #", "###"),
+    "E": ("###", "#  ", "## ", "#  ", "###"),
+    "N": ("## ", "# #", "# #", "# #", "# #"),
+    "R": ("## ", "# #", "## ", "# #", "# #"),
+    "S": (" ##", "#  ", " # ", "  #", "## "),
+    "U": ("# #", "# #", "# #", "# #", "###"),
     ".": (" ", " ", " ", " ", "#"),
+    " ": (" ", " ", " ", " ", " "),
 }
 
 
@@ -35,8 +41,8 @@ def with_legend(picture: Pixels) -> Pixels:
     """The picture with a bar of the ramp below it, ticked 0, 0.5 and 1: uint8 [h, w, 3]."""
     height, width = picture.shape[:2]
     across = max(width, LEGEND_WIDTH)
-    digits = 5 * SCALE
-    canvas = np.full((height + GAP + BAR_HEIGHT + 3 * SCALE + digits, across, 3), 255, np.uint8)
+    letters = 5 * SCALE
+    canvas = np.full((height + GAP + BAR_HEIGHT + 3 * SCALE + letters, across, 3), 255, np.uint8)
     canvas[:height, :width] = picture
     bar = height + GAP
     canvas[bar : bar + BAR_HEIGHT] = ramp(np.linspace(0, 1, across, dtype=np.float32))

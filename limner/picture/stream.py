@@ -41,12 +41,18 @@ class StripStream:
         self._source.on_seek(self._seek)
         return pyvips.Image.tiffload_source(self._source, access="sequential", fail_on="error")
 
+    def stop(self, error: BaseException) -> None:
+        """Give nothing more: the encoder fails at its next read."""
+        self.error = self.error or error
+
     def _read(self, size: int) -> bytes:
         """Called from libvips' threads, which errors cannot cross: they are kept, no bytes come."""
+        if self.error is not None:
+            return b""
         try:
             data = self._bytes(size)
         except BaseException as error:
-            self.error = self.error or error
+            self.stop(error)
             return b""
         self._position += len(data)
         return data

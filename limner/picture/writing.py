@@ -3,6 +3,7 @@
 import os
 import secrets
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -39,19 +40,34 @@ def write_strips(
             f"{path}: {width} x {height} is too large for {format}, which ends at "
             f"{LONGEST_SIDE[format]:,} pixels a side; choose another format"
         )
-    pyvips.Error("")  # takes the text of earlier errors out of libvips
     source = StripStream(width, height, iter(strips))
     with _beside(path, overwrite) as descriptor:
         try:
-            _encode(source.image(), pyvips.Target.new_to_descriptor(descriptor), format, quality)
+            _encode_apart(source, descriptor, format, quality)
         except pyvips.Error as error:
-            if source.error is not None:
-                raise source.error from None
-            raise PictureError(
-                f"{path}: cannot be written ({detail(error)}); check that the disk has room for it"
-            ) from error
+            if source.error is None:
+                raise PictureError(
+                    f"{path}: cannot be written ({detail(error)}); "
+                    "check that the disk has room for it"
+                ) from error
         if source.error is not None:
             raise source.error
+
+
+def _encode_apart(source: StripStream, descriptor: int, format: str, quality: int) -> None:
+    """Encode in a thread of its own: while libvips works, this one can be interrupted."""
+
+    def encode() -> None:
+        pyvips.Error("")  # takes the text of earlier errors out of libvips
+        _encode(source.image(), pyvips.Target.new_to_descriptor(descriptor), format, quality)
+
+    with ThreadPoolExecutor(1) as pool:
+        job = pool.submit(encode)
+        try:
+            job.result()
+        except KeyboardInterrupt as stop:
+            source.stop(stop)
+            raise
 
 
 @contextmanager

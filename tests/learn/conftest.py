@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from limner.card import Card
 from limner.learn import fit
+from limner.learn.release import release
 from limner.recipe import Recipe
 
 DATA = Path(__file__).parents[1] / "data"
@@ -59,5 +61,21 @@ def finished(
             fit.start(recipes[name], folder, precision="fp32", device="cpu")
             made[name] = folder
         return made[name]
+
+    return get
+
+
+@pytest.fixture(scope="session")
+def released(
+    finished: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[], tuple[Card, Path]]:
+    """The card and the model file of the crops' run, exported once: that takes seconds."""
+    made: list[tuple[Card, Path]] = []
+
+    def get() -> tuple[Card, Path]:
+        if not made:
+            path = tmp_path_factory.mktemp("released") / "crops.onnx"
+            made.append((release(finished("crops"), path), path))
+        return made[0]
 
     return get

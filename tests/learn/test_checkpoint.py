@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import pickle
 import subprocess
 import sys
 from pathlib import Path
@@ -87,7 +88,7 @@ def test_a_checkpoint_holds_no_pickle(tmp_path: Path) -> None:
         assert content[:1] != b"\x80"  # a pickle's first byte
         assert content[:2] != b"PK"  # torch.save's
         assert file.suffix in (".json", ".safetensors")
-    assert b"\x80\x04" in __import__("pickle").dumps(contents(1))  # control
+    assert pickle.dumps([1])[:1] == b"\x80"  # control
 
 
 def damaged(run: Path) -> TrainingError:

@@ -7,6 +7,7 @@ import signal
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -16,10 +17,12 @@ import torch
 from limner.card import Card
 from limner.errors import LimnerError, TrainingError
 from limner.learn import checkpoint, fit
-from limner.learn.export import export
+from limner.learn.export import load
+from limner.learn.metrics import Metrics
 from limner.networks import build
 from limner.palette import Palette
 from limner.recipe import Recipe
+from limner.weights import palette as embedded_palette
 
 Finished = Callable[[str], Path]
 Recipes = dict[str, Recipe]
@@ -346,42 +349,30 @@ def test_frozen_parts_do_not_move(recipes: Recipes, tmp_path: Path) -> None:
     assert_same_run(interrupted(recipe, tmp_path / "again", [2]), run)
 
 
-@pytest.fixture(scope="session")
-def model(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, torch.Tensor]]:
-    """A model file to start from, with a palette that no recipe names, and its weights."""
-    path = tmp_path_factory.mktemp("model") / "tiny.onnx"
-    torch.manual_seed(99)
-    network = build("cnn", {"k": 3, "NF": 4, "NC": 5})
-    card = Card(
-        name="tiny", task="colorize", network={"name": "cnn", "arguments": network.arguments},
-        input="mean", working_size=32, stride=1, multiple=4,
-        palette=Palette("rgb", np.arange(15, dtype=np.float32).reshape(5, 3) * 17),
-    )  # fmt: skip
-    export(network, card, path)
-    return path, {name: value.clone() for name, value in network.state_dict().items()}
+Released = Callable[[], tuple[Card, Path]]
 
 
 def test_a_run_starts_from_a_models_weights_and_palette(
-    model: tuple[Path, dict[str, torch.Tensor]], recipes: Recipes, tmp_path: Path
+    released: Released, recipes: Recipes, tmp_path: Path
 ) -> None:
-    path, weights = model
-    recipe = replace(recipes["whole"], epochs=0, steps=1, rate=1e-12)
+    card, path = released()
+    recipe = replace(
+        recipes["crops"], palette="horse24", steps=1, rate=1e-12, warmup=0, average=0.0
+    )
     run = train(recipe, tmp_path / "run", source=path)
     document = json.loads((run / "run.json").read_text())
-    assert len(document["palette"]["colors"]) == 5
-    assert document["palette"]["colors"][4] == [12 * 17, 13 * 17, 14 * 17]
+    assert Palette.from_json(document["palette"]) == card.palette
+    assert card.palette != embedded_palette("horse24")  # which the recipe names
     found = checkpoint.load(run)[1]
-    for name, value in weights.items():
-        if "running" not in name and "tracked" not in name:
-            torch.testing.assert_close(found[f"network/{name}"], value, rtol=0, atol=1e-9)
+    for name, value in load(path)[0].named_parameters():
+        torch.testing.assert_close(found[f"network/{name}"], value.detach(), rtol=0, atol=1e-9)
 
 
 def test_a_run_from_a_model_goes_on_without_the_model(
-    model: tuple[Path, dict[str, torch.Tensor]], recipes: Recipes, tmp_path: Path
+    released: Released, recipes: Recipes, tmp_path: Path
 ) -> None:
-    path = tmp_path / "tiny.onnx"
-    shutil.copy(model[0], path)
-    recipe = replace(recipes["whole"], epochs=1)
+    path = Path(shutil.copy(released()[1], tmp_path / "tiny.onnx"))
+    recipe = replace(recipes["crops"], steps=4)
     straight = train(recipe, tmp_path / "straight", source=path)
     with pytest.raises(fit.Stopped):
         train(recipe, tmp_path / "run", signals_at(1, signal.SIGTERM), source=path)
@@ -391,10 +382,26 @@ def test_a_run_from_a_model_goes_on_without_the_model(
 
 
 def test_a_model_of_another_network_is_refused(
-    model: tuple[Path, dict[str, torch.Tensor]], recipes: Recipes, tmp_path: Path
+    released: Released, recipes: Recipes, tmp_path: Path
 ) -> None:
-    for recipe in (replace(recipes["whole"], NF=8), recipes["crops"]):
+    for recipe in (replace(recipes["crops"], NF=8), recipes["whole"]):
         with pytest.raises(TrainingError, match="is not the recipe's") as error:
-            train(recipe, tmp_path / "run", source=model[0])
+            train(recipe, tmp_path / "run", source=released()[1])
         assert len(str(error.value).splitlines()) == 1
     assert not (tmp_path / "run").exists()
+
+
+def test_the_first_step_that_went_wrong_is_named(recipes: Recipes, tmp_path: Path) -> None:
+    """Losses are looked at once in many steps; the message tells which of them it was."""
+    run: Any = SimpleNamespace(folder=tmp_path, step=10, steps=20, seconds=0.0)
+    run.recipe = recipes["whole"]
+    metrics = Metrics(run, None)
+    metrics.training([torch.tensor(1.0)] * 3)
+    for wrong in (float("nan"), float("inf")):
+        losses = [torch.tensor(x) for x in (1.0, 2.0, wrong, 1.0, float("nan"))]
+        with pytest.raises(TrainingError, match=r"step 8: the loss is (nan|inf)"):
+            metrics.training(losses)  # of the steps 6 to 10
+    with pytest.raises(TrainingError, match="step 10: the validation loss is nan"):
+        metrics.validation({"loss": float("nan"), "accuracy": 0.0})
+    metrics.flush()
+    assert [record["loss"] for record in records(tmp_path)] == [1.0]

@@ -45,7 +45,7 @@ class FakeModel:
 
 @pytest.fixture
 def painter() -> Callable[..., Any]:
-    """`painter({"stride": 8}, saturation=2)`: a Painter of a FakeModel, changes of its card first."""
+    """`painter({"stride": 8}, saturation=2)`: a Painter of a FakeModel with that on its card."""
 
     def make(card: dict[str, Any] | None = None, **settings: Any) -> Painter:
         model: Any = FakeModel(**(card or {}))
@@ -60,4 +60,4 @@ def photo() -> np.ndarray:
     rng = np.random.default_rng(0)
     y, x = np.mgrid[:150, :210]
     light = 60 + y / 2 + x / 4 + 60 * ((x // 50 + y // 40) % 2) + rng.normal(0, 4, y.shape)
-    return light.clip(0, 255).astype(np.uint8)
+    return np.asarray(light.clip(0, 255), np.uint8)
