@@ -33,7 +33,7 @@ SIDE = 512  # pixels of a synthetic picture
 REGIONS = 24
 RESAMPLES = 1000
 # The others' best of --choose. Guided filter: cells on each side of a window's middle, L* squared.
-RADIUS, EPSILON = 1, 3.0
+RADIUS, EPSILON = 1, 1.0
 SIGMA = 6.0  # L*
 
 
