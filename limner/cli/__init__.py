@@ -2,14 +2,16 @@
 
 import io
 import os
+import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Annotated
 
 import typer
 
 from limner.cli import colorize, evaluate, export, models, palette, train
-from limner.cli.stop import check_stop, stop_signals
 from limner.cli.terminal import say
 from limner.errors import LimnerError
 
@@ -65,7 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     caller is one line on stderr; an unexpected exception is a mistake of limner's and passes.
     """
     try:
-        with stop_signals():
+        with sigterm_as_ctrl_c():
             code = _run(sys.argv[1:] if arguments is None else list(arguments))
             sys.stdout.flush()
             return code
@@ -84,7 +86,6 @@ def _run(arguments: list[str]) -> int:
     try:
         code = command.main(arguments, prog_name="limner", standalone_mode=False)
     except LimnerError as error:
-        check_stop()
         say(str(error))
         return error.exit_code
     except typer.TyperException as error:
@@ -93,6 +94,19 @@ def _run(arguments: list[str]) -> int:
     if code == STOPPED:
         raise KeyboardInterrupt
     return code if isinstance(code, int) else 0
+
+
+@contextmanager
+def sigterm_as_ctrl_c() -> Iterator[None]:
+    """Within, SIGTERM raises KeyboardInterrupt, as Ctrl-C does. Only a main thread gets signals."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _usage_line(error: typer.TyperException) -> str:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from limner.cli.options import Device, Json, Overwrite, real, whole
-from limner.cli.stop import check_stop, whole_pictures
 from limner.cli.terminal import Progress, print_json, say
 
 if TYPE_CHECKING:
@@ -127,7 +126,7 @@ def _watch(running: Iterator["Result"], total: int, json: bool) -> list["Result"
     """Say what becomes of each picture while the batch runs; all results."""
     results: list[Result] = []
     warned = False
-    with Progress("pictures") as progress, whole_pictures():
+    with Progress("pictures") as progress:
         progress.update(0, total)
         for result in running:
             results.append(result)
@@ -142,5 +141,4 @@ def _watch(running: Iterator["Result"], total: int, json: bool) -> list["Result"
                     f"{result.input}: has colors of its own; they are ignored, "
                     "the light alone is read (said once)"
                 )
-            check_stop()
     return results

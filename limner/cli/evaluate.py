@@ -6,7 +6,6 @@ from typing import Annotated
 import typer
 
 from limner.cli.options import Json
-from limner.cli.stop import check_stop
 from limner.cli.terminal import Progress, print_json, print_table
 
 DIGITS = {"loss": 3, "accuracy": 3, "auc": 4, "light_error": 3}  # after the point; else 2
@@ -39,12 +38,7 @@ def evaluate(
     from limner.evaluate import evaluate as score
 
     with Progress("pictures") as progress:
-
-        def on_picture(done: int, total: int) -> None:
-            progress.update(done, total)
-            check_stop()
-
-        document = score(model, data, split, on_picture=on_picture)
+        document = score(model, data, split, on_picture=progress.update)
     if json:
         print_json(document)
         return

@@ -1,5 +1,6 @@
 """From a finished run to a model file: the averaged weights, a fitted temperature, and the card."""
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -24,14 +25,15 @@ from limner.recipe import Recipe
 from limner.scores import ab_error, bootstrap_interval
 
 CIFAR_SIDE = 32
+SLACK = 0.015  # of the least mean ab error
 TEMPERATURES = (0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.2)
 
 
 def release(run: Path, output: Path, *, name: str | None = None, overwrite: bool = False) -> Card:
     """Write the run's model file and return its card.
 
-    Where the recipe cuts pictures from training (`holdout`), the temperature with the least mean
-    ab error on them is taken; elsewhere it is 1. Raises TrainingError for a run without a
+    Where the recipe cuts pictures from training (`holdout`), the temperature is fitted on them;
+    elsewhere it is 1. Raises TrainingError for a run without a
     whole checkpoint, ModelError if the file would differ from the network or exists unasked.
     """
     document = described(run)
@@ -57,7 +59,7 @@ def release(run: Path, output: Path, *, name: str | None = None, overwrite: bool
         task="colorize",
         network={"name": recipe.network, "arguments": network.arguments},
         input="light" if palette.space == "ab" else "mean",
-        working_size=working_size(recipe),
+        working_size=working_size(recipe, network.multiple),
         stride=network.stride,
         multiple=network.multiple,
         palette=palette,
@@ -72,35 +74,43 @@ def release(run: Path, output: Path, *, name: str | None = None, overwrite: bool
     return card
 
 
-def working_size(recipe: Recipe) -> int:
-    """The short side in pixels at which a picture's finest crop in training was seen.
+def working_size(recipe: Recipe, multiple: int) -> int:
+    """The short side, in pixels, at which pictures look most as they did in training.
 
-    A crop of `size` pixels covers at least the share `zoom` of a picture's short side. Recipes
+    A crop of `size` pixels covers zoom..1 of a picture's short side, so that short sides of
+    size..size / zoom were seen: their geometric middle, rounded to the network's multiple. Recipes
     without crops learn from CIFAR's whole pictures.
     """
-    return round(recipe.size / recipe.zoom) if recipe.size else CIFAR_SIDE
+    if not recipe.size:
+        return CIFAR_SIDE
+    return max(1, round(recipe.size / math.sqrt(recipe.zoom) / multiple)) * multiple
 
 
 @torch.no_grad()
 def fit_temperature(
     network: networks.Network, recipe: Recipe, palette: Palette
 ) -> tuple[float, dict[str, Any]]:
-    """The temperature with the least mean ab error on the held-out pictures, and its scores.
+    """The temperature for decoding, fitted on the held-out pictures, and the scores on them.
 
-    Errors are distances (ab units) between a cell's expected color and its mean color. Without
-    held-out pictures the temperature is 1 and there are no scores.
+    Of those whose mean ab error is within SLACK of the least, the one that gives the most chroma:
+    the least error alone is dull, and a little more buys much color. Errors are distances (ab
+    units) between a cell's expected color and its mean color. Without held-out pictures the
+    temperature is 1 and there are no scores.
     """
     if not recipe.holdout:
         return 1.0, {}
-    rows = []  # a picture each: the error at every temperature, then grey's
+    errors = []  # a picture each: the error at every temperature, then grey's
+    chroma = []  # a picture each: the mean chroma at every temperature
     for picture in held_out(recipe, palette, network.multiple):
         inputs, _ = inputs_and_classes(picture[None], palette, network.stride)
         logits = network(torch.from_numpy(inputs))[0].numpy()
         truth = cell_means(rgb8_to_lab(picture)[..., 1:], network.stride)
         guesses = [decode(logits, palette, None, t) for t in TEMPERATURES]
-        rows.append([ab_error(g, truth).mean() for g in [*guesses, np.zeros_like(truth)]])
-    table = np.array(rows)
-    best = int(table[:, :-1].mean(axis=0).argmin())
+        errors.append([ab_error(g, truth).mean() for g in [*guesses, np.zeros_like(truth)]])
+        chroma.append([np.hypot(g[..., 0], g[..., 1]).mean() for g in guesses])
+    table = np.array(errors)
+    mean = table[:, :-1].mean(axis=0)
+    best = int(np.where(mean <= (1 + SLACK) * mean.min(), np.mean(chroma, axis=0), -1).argmax())
     scores = {
         "ours": bootstrap_interval(table[:, best])._asdict(),
         "grey": bootstrap_interval(table[:, -1])._asdict(),

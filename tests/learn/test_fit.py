@@ -19,6 +19,8 @@ from limner.errors import LimnerError, TrainingError
 from limner.learn import checkpoint, fit
 from limner.learn.export import load
 from limner.learn.metrics import Metrics
+from limner.learn.run import Run, save
+from limner.learn.sources import gather
 from limner.networks import build
 from limner.palette import Palette
 from limner.recipe import Recipe
@@ -212,6 +214,58 @@ def test_metrics_cut_in_the_middle_of_a_line_are_no_hindrance(
         file.write('{"step": 8, "sec')
     fit.resume(run)
     assert_same_run(run, finished("whole"))
+
+
+def test_records_of_steps_that_no_checkpoint_kept_are_written_once(
+    finished: Finished, recipes: Recipes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed after the records of an epoch, before its checkpoint: the epoch is done again."""
+
+    class Killed(BaseException):
+        pass
+
+    def dies(run: Run) -> None:
+        if run.step == 8:
+            raise Killed
+        save(run)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(fit, "save", dies)
+        with pytest.raises(Killed):
+            train(recipes["whole"], tmp_path / "run")
+    assert list(validations(tmp_path / "run")) == [4, 8]
+    fit.resume(tmp_path / "run")
+    steps = [record["step"] for record in records(tmp_path / "run") if "loss" in record]
+    assert steps == [4, 8, 12]
+    assert_same_run(tmp_path / "run", finished("whole"))
+
+
+def test_validation_scores_the_averaged_weights(finished: Finished, recipes: Recipes) -> None:
+    """Against the definitions: mean -log p of the true class, share of cells guessed right."""
+    run, recipe = finished("crops"), recipes["crops"]
+    step, tensors, _ = checkpoint.load(run)
+    sources = gather(recipe, None)
+    network = build("resunet", {"k": 3, "NF": 4, "NC": len(sources.palette)}).eval()
+
+    def scores(average: bool) -> tuple[float, float]:
+        state = {
+            name: tensors.get(f"average/{name}" if average else "", tensors[f"network/{name}"])
+            for name in network.state_dict()
+        }
+        network.load_state_dict(state)
+        losses, right = [], []
+        for inputs, classes in sources.validation(recipe):
+            with torch.no_grad():
+                logs = torch.log_softmax(network(inputs).double(), dim=1)
+            losses.append(-logs.gather(1, classes[:, None]).flatten())
+            right.append((logs.argmax(dim=1) == classes).flatten().double())
+        return float(torch.cat(losses).mean()), float(torch.cat(right).mean())
+
+    loss, accuracy = scores(average=True)
+    found = validations(run)[step]
+    assert found["loss"] == pytest.approx(loss, abs=1e-4)
+    assert found["accuracy"] == pytest.approx(accuracy, abs=1e-3)
+    assert abs(scores(average=False)[0] - loss) > 1e-3  # control
 
 
 def test_the_reported_loss_is_the_mean_cross_entropy_of_the_first_batch(

@@ -102,7 +102,7 @@ def test_the_card_of_crops_tells_where_the_model_comes_from(
     assert load(path)[1] == card == Model(path, device="cpu").card
     assert (card.name, card.input) == ("crops", "light")
     assert (card.stride, card.multiple) == (1, 8)
-    assert card.working_size == 64  # size / zoom
+    assert card.working_size == 48  # 32..64 were seen: 45, in multiples of 8
 
 
 def test_the_card_of_whole_pictures_tells_where_the_model_comes_from(
@@ -143,32 +143,33 @@ class Constant(torch.nn.Module):
 
 
 @pytest.mark.parametrize(
-    ("probability", "truth", "expected"),
+    ("truth", "other", "expected"),
     [
-        (0.6, 60.0, 0.4),  # too shy: the sharpest
-        (0.6, 30.0, 1.2),  # too bold: the flattest (its mean at 1.2 is 0.58 x 60)
-        (0.6, 36.0, 1.0),  # as sure as it is right: as it is
+        (60.0, 0.0, 0.4),  # too shy: the sharpest, least error and most chroma
+        (30.0, 0.0, 1.2),  # too bold: the flattest (its mean at 1.2 is 0.58 x 60)
+        (36.0, 0.0, 1.0),  # as sure as it is right: as it is, the others are far worse
+        (36.0, 500.0, 0.4),  # no temperature reaches the b of 500, all are near: the most chroma
     ],
 )
-def test_the_temperature_is_the_one_with_the_least_error(
-    monkeypatch: pytest.MonkeyPatch, probability: float, truth: float, expected: float
+def test_the_temperature_has_the_most_chroma_of_those_near_the_least_error(
+    monkeypatch: pytest.MonkeyPatch, truth: float, other: float, expected: float
 ) -> None:
     """Two classes, a = 0 and a = 60, on pictures whose a is known."""
     palette = Palette("ab", np.array([[0, 0], [60, 0]]))
     recipe = Recipe(steps=1, size=16, holdout=3, palette="grid")
-    network = Constant(0.0, float(np.log(probability / (1 - probability))))
+    network = Constant(0.0, float(np.log(0.6 / 0.4)))
 
     def pictures(*arguments: object) -> Iterator[np.ndarray]:
         yield from (np.zeros((8, 8, 3), np.uint8) for _ in range(3))
 
     def lab(picture: np.ndarray) -> np.ndarray:
-        return np.broadcast_to(np.array([50, truth, 0], np.float32), picture.shape)
+        return np.broadcast_to(np.array([50, truth, other], np.float32), picture.shape)
 
     monkeypatch.setattr(release, "held_out", pictures)
     monkeypatch.setattr(release, "rgb8_to_lab", lab)
     temperature, scores = release.fit_temperature(network, recipe, palette)  # type: ignore[arg-type]
     assert temperature == expected
-    assert scores["holdout"]["ab_error"]["grey"]["value"] == pytest.approx(truth)
+    assert scores["holdout"]["ab_error"]["grey"]["value"] == pytest.approx(np.hypot(truth, other))
 
 
 def test_held_out_pictures_are_cut_to_the_networks_multiple(recipes: dict[str, Recipe]) -> None:
@@ -180,10 +181,13 @@ def test_held_out_pictures_are_cut_to_the_networks_multiple(recipes: dict[str, R
 
 
 @pytest.mark.parametrize(
-    ("size", "zoom", "expected"), [(128, 0.5, 256), (64, 1.0, 64), (96, 0.75, 128), (0, 1.0, 32)]
+    ("size", "zoom", "expected"),
+    [(128, 0.5, 192), (128, 1.0, 128), (128, 0.25, 256), (8, 1.0, 32), (0, 1.0, 32)],
 )
-def test_the_working_size_is_that_of_the_finest_crop(size: int, zoom: float, expected: int) -> None:
-    assert release.working_size(Recipe(steps=1, size=size, zoom=zoom)) == expected
+def test_the_working_size_lies_between_what_training_saw(
+    size: int, zoom: float, expected: int
+) -> None:
+    assert release.working_size(Recipe(steps=1, size=size, zoom=zoom), 32) == expected
 
 
 def test_what_is_no_whole_run_is_refused(finished: Finished, tmp_path: Path) -> None:
