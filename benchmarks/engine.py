@@ -26,6 +26,7 @@ from limner.learn.sources import Sources, gather
 from limner.recipe import Recipe
 
 ROUNDS, STEPS = 5, 50
+SHOWN = 8  # operators
 CPU = torch.device("cpu")
 
 
@@ -62,9 +63,7 @@ def engine(recipe: Recipe, sources: Sources) -> float:
         return run.seconds / run.steps
 
 
-def eaters(
-    recipe: Recipe, sources: Sources, batch: Batch, rows: int = 8
-) -> list[tuple[str, float]]:
+def eaters(recipe: Recipe, sources: Sources, batch: Batch) -> list[tuple[str, float]]:
     """The operators that take the most time of a step, with their shares."""
     with tempfile.TemporaryDirectory() as folder:
         network = build(recipe, sources.palette, pretrained=False)
@@ -76,7 +75,7 @@ def eaters(
     events = profiled.key_averages()
     total = sum(event.self_cpu_time_total for event in events)
     events = sorted(events, key=lambda event: -event.self_cpu_time_total)
-    return [(event.key, event.self_cpu_time_total / total) for event in events[:rows]]
+    return [(event.key, event.self_cpu_time_total / total) for event in events[:SHOWN]]
 
 
 def main(path: str) -> None:

@@ -38,7 +38,9 @@ def sets(monkeypatch: pytest.MonkeyPatch) -> None:
 def make(tmp_path: Path) -> Any:
     """make(palette, ...) writes a model whose logits are slope x mean light of a cell + bias."""
 
-    def make(palette: Palette, stride: int = 4, slope: Any = 0, bias: Any = 0, **changes: Any):
+    def make(
+        palette: Palette, stride: int = 4, slope: Any = 0, bias: Any = 0, **changes: Any
+    ) -> str:
         K = len(palette)
         weights = np.broadcast_to(np.reshape(slope, (-1, 1, 1, 1)), (K, 1, stride, stride))
         weights = (weights / stride**2).astype(np.float32)
@@ -68,7 +70,7 @@ def make(tmp_path: Path) -> Any:
 
 
 def value(document: dict[str, Any], row: str, column: str) -> float:
-    return document["rows"][row][column]["value"]
+    return float(document["rows"][row][column]["value"])
 
 
 def test_rows_and_columns_of_an_ab_palette(make: Any) -> None:

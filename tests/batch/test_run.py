@@ -97,7 +97,7 @@ def test_a_bad_picture_is_reported_and_the_rest_goes_on(tmp_path: Path) -> None:
 )
 def test_anything_else_ends_the_run(name: str, kind: type[BaseException], tmp_path: Path) -> None:
     folder = folder_of(tmp_path, "a.png", name, "z.png")
-    finished = []
+    finished: list[object] = []
     with pytest.raises(kind):
         finished.extend(results(folder, tmp_path / "out"))
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["a.png"]
