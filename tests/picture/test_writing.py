@@ -1,8 +1,8 @@
 """Pictures are written whole or not at all, and nothing is overwritten unasked."""
 
-import _thread
 import errno
 import os
+import signal
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -141,7 +141,9 @@ def test_an_interruption_does_not_wait_for_the_rest(
     def endless() -> Iterator[np.ndarray]:
         nonlocal late
         yield NOISE
-        _thread.interrupt_main()
+        main = threading.main_thread().ident
+        assert main is not None
+        signal.pthread_kill(main, signal.SIGINT)
         assert stopped.wait(60)
         for _ in range(1000):
             late += 1
