@@ -34,7 +34,7 @@ class Card:
     channels / 255, "rgb" sRGB / 255. working_size: short side of what it sees, in pixels.
     stride: input pixels per output pixel. multiple: what both input sides must be divisible by.
     class_weights: those of the training loss, or None; decoding divides them out.
-    temperature: decoding's, above 0. recipe, data, scores, license: where the model comes from,
+    temperature, chroma: decoding's, above 0 (`paint/decode.py`). recipe, data, scores, license: where the model comes from,
     how good it is, and the terms of its use. extra: keys that this limner does not know, kept.
     """
 
@@ -48,6 +48,7 @@ class Card:
     palette: Palette
     class_weights: tuple[float, ...] | None = None
     temperature: float = 1.0
+    chroma: float = 1.0
     recipe: dict[str, Any] = field(default_factory=dict)
     data: dict[str, Any] = field(default_factory=dict)
     scores: dict[str, Any] = field(default_factory=dict)
@@ -132,6 +133,7 @@ def _weights(value: object) -> bool:
 
 _TEXT = ("text", lambda value: isinstance(value, str))
 _TABLE = ("a table", lambda value: isinstance(value, dict))
+_NUMBER = ("a number above 0", _positive)
 _COUNT = ("a whole number above 0", _whole)
 
 # What each key of a card must hold, in words and as a check.
@@ -145,7 +147,8 @@ CHECKS: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
     "multiple": _COUNT,
     "palette": _TABLE,
     "class_weights": ("nothing, or a list of numbers above 0", _weights),
-    "temperature": ("a number above 0", _positive),
+    "temperature": _NUMBER,
+    "chroma": _NUMBER,
     "recipe": _TABLE,
     "data": _TABLE,
     "scores": _TABLE,

@@ -157,7 +157,7 @@ def _score_picture(
     logits = {"ours": _unweighted(said, card)}
     class_ab = _class_ab(card.palette)
     chroma = {
-        "ours": decode(said, card.palette, card.class_weights, painter.temperature),
+        "ours": decode(said, card.palette, card.class_weights, painter.temperature, card.chroma),
         "grey": np.zeros_like(scene.ab),
         "mean": np.broadcast_to(mean_ab, scene.ab.shape),
     }
@@ -284,6 +284,7 @@ def _protocol(painter: Painter, chosen: Dataset, train: Dataset | None) -> dict[
         "classes": len(card.palette),
         "space": card.palette.space,
         "temperature": painter.temperature,
+        "chroma": card.chroma,
         "class_weights": "none" if card.class_weights is None else "undone",
         "seed": SEED,
         "resamples": RESAMPLES,

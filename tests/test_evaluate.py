@@ -127,7 +127,12 @@ def test_more_knowledge_scores_better(make: Any) -> None:
 @pytest.mark.parametrize("palette", [AB, RGB], ids=["ab", "rgb"])
 @pytest.mark.parametrize(("stride", "size"), [(1, 256), (1, 64), (4, 256), (4, 64)])
 def test_ours_is_what_colorize_paints(make: Any, palette: Palette, stride: int, size: int) -> None:
-    settings = {"temperature": 0.7, "class_weights": (1.0, 2.0, 0.5, 1.0), "working_size": size}
+    settings = {
+        "temperature": 0.7,
+        "chroma": 1.3,
+        "class_weights": (1.0, 2.0, 0.5, 1.0),
+        "working_size": size,
+    }
     path = make(palette, stride=stride, slope=[0, 6, -6, 3], **settings)
     document = evaluate(path, "sample", limit=1)
     truth = read_rgb(DATA / "sample" / "val" / "cat.webp", 256)

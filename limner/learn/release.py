@@ -1,4 +1,4 @@
-"""From a finished run to a model file: the averaged weights, a fitted temperature, and the card."""
+"""From a finished run to a model file: the averaged weights, the fitted decoding, and the card."""
 
 import math
 from collections.abc import Iterator
@@ -25,16 +25,17 @@ from limner.recipe import Recipe
 from limner.scores import ab_error, bootstrap_interval
 
 CIFAR_SIDE = 32
-SLACK = 0.015  # of the least mean ab error
+SLACK = 0.005  # of the least mean ab error
 TEMPERATURES = (0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.2)
+CHROMAS = (1.0, 1.1, 1.2, 1.3, 1.4, 1.5)
 
 
 def release(run: Path, output: Path, *, name: str | None = None, overwrite: bool = False) -> Card:
     """Write the run's model file and return its card.
 
-    Where the recipe cuts pictures from training (`holdout`), the temperature is fitted on them;
-    elsewhere it is 1. Raises TrainingError for a run without a
-    whole checkpoint, ModelError if the file would differ from the network or exists unasked.
+    Where the recipe cuts pictures from training (`holdout`), the decoding is fitted on them. Raises
+    TrainingError for a run without a whole checkpoint, ModelError if the file would differ from the
+    network or exists unasked.
     """
     document = described(run)
     step, tensors, _ = checkpoint.load(run)
@@ -52,7 +53,7 @@ def release(run: Path, output: Path, *, name: str | None = None, overwrite: bool
     except RuntimeError as error:
         raise TrainingError(f"{run}: the checkpoint does not fit the recipe's network") from error
     network.eval()
-    temperature, scores = fit_temperature(network, recipe, palette)
+    temperature, chroma, scores = fit_decoding(network, recipe, palette)
     terms = dict.fromkeys(described_set["terms"] for described_set in document["data"].values())
     card = Card(
         name=name or recipe.name,
@@ -64,6 +65,7 @@ def release(run: Path, output: Path, *, name: str | None = None, overwrite: bool
         multiple=network.multiple,
         palette=palette,
         temperature=temperature,
+        chroma=chroma,
         recipe={**recipe.to_dict(), "steps_done": step, "precision": document["precision"]},
         data=document["data"],
         scores=scores,
@@ -87,35 +89,37 @@ def working_size(recipe: Recipe, multiple: int) -> int:
 
 
 @torch.no_grad()
-def fit_temperature(
+def fit_decoding(
     network: networks.Network, recipe: Recipe, palette: Palette
-) -> tuple[float, dict[str, Any]]:
-    """The temperature for decoding, fitted on the held-out pictures, and the scores on them.
+) -> tuple[float, float, dict[str, Any]]:
+    """Temperature and chroma for decoding, fitted on the held-out pictures, and the scores there.
 
-    Of those whose mean ab error is within SLACK of the least, the one that gives the most chroma:
-    the least error alone is dull, and a little more buys much color. Errors are distances (ab
-    units) between a cell's expected color and its mean color. Without held-out pictures the
-    temperature is 1 and there are no scores.
+    The temperature with the least mean ab error; with it the strongest chroma whose error is
+    within SLACK of the least, since a little more error buys much color. Errors are distances (ab
+    units) between a cell's decoded color and its mean color. Without held-out pictures both are 1
+    and there are no scores.
     """
     if not recipe.holdout:
-        return 1.0, {}
-    errors = []  # a picture each: the error at every temperature, then grey's
-    chroma = []  # a picture each: the mean chroma at every temperature
+        return 1.0, 1.0, {}
+    rows = []  # a picture each: the error at every temperature and chroma
+    grey = []
     for picture in held_out(recipe, palette, network.multiple):
         inputs, _ = inputs_and_classes(picture[None], palette, network.stride)
         logits = network(torch.from_numpy(inputs))[0].numpy()
         truth = cell_means(rgb8_to_lab(picture)[..., 1:], network.stride)
         guesses = [decode(logits, palette, None, t) for t in TEMPERATURES]
-        errors.append([ab_error(g, truth).mean() for g in [*guesses, np.zeros_like(truth)]])
-        chroma.append([np.hypot(g[..., 0], g[..., 1]).mean() for g in guesses])
-    table = np.array(errors)
-    mean = table[:, :-1].mean(axis=0)
-    best = int(np.where(mean <= (1 + SLACK) * mean.min(), np.mean(chroma, axis=0), -1).argmax())
+        rows.append([[ab_error(c * g, truth).mean() for c in CHROMAS] for g in guesses])
+        grey.append(np.hypot(truth[..., 0], truth[..., 1]).mean())
+    errors = np.array(rows)
+    mean = errors.mean(axis=0)
+    warm = int(mean[:, 0].argmin())
+    strong = int(np.flatnonzero(mean[warm] <= (1 + SLACK) * mean[warm].min()).max())
     scores = {
-        "ours": bootstrap_interval(table[:, best])._asdict(),
-        "grey": bootstrap_interval(table[:, -1])._asdict(),
+        "ours": bootstrap_interval(errors[:, warm, strong])._asdict(),
+        "grey": bootstrap_interval(np.array(grey))._asdict(),
     }
-    return TEMPERATURES[best], {"holdout": {"n": len(table), "ab_error": scores}}
+    held = {"holdout": {"n": len(errors), "ab_error": scores}}
+    return TEMPERATURES[warm], CHROMAS[strong], held
 
 
 def held_out(recipe: Recipe, palette: Palette, multiple: int) -> Iterator[NDArray[np.uint8]]:

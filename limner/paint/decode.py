@@ -16,19 +16,21 @@ def decode(
     palette: Palette,
     class_weights: Sequence[float] | None = None,
     temperature: float = 1.0,
+    chroma: float = 1.0,
 ) -> Floats:
     """The expected color of each cell: logits [K, h, w] -> ab float32 [h, w, 2].
 
     `class_weights` (K positive numbers) are those that training used; they are undone. The
     temperature sharpens (< 1) or flattens (> 1) the distribution, whose mean color is taken
     (the annealed mean of Zhang, Isola, Efros 2016, section 2.3).
-    An RGB palette's mean color is taken in RGB; its ab is that of this color.
+    An RGB palette's mean color is taken in RGB; its ab is that of this color. A mean is duller than
+    what it is a mean of: `chroma` is the factor that makes up for it.
     """
     probabilities, _ = _distribution(logits, class_weights, temperature)
     color = palette.expected(probabilities.T).reshape(*logits.shape[1:], -1)
     if palette.space == "rgb":
         color = rgb_to_lab(color / np.float32(255))[..., 1:]
-    return np.ascontiguousarray(color, np.float32)
+    return np.ascontiguousarray(color * np.float32(chroma), np.float32)
 
 
 def certainty(logits: Floats, class_weights: Sequence[float] | None = None) -> Floats:

@@ -34,7 +34,7 @@ class Painter:
     model: the name of an embedded model, a model file, or a loaded Model.
     size: short side, in pixels, of what the network sees (None: the model's own).
     temperature: > 0; sharpens (< 1) or flattens (> 1) the distribution (None: the model's own).
-    saturation: the factor on chroma, 0 (grey) to 2.
+    saturation: the factor on the model's chroma, 0 (grey) to 2.
     device: "auto", "cpu" or "cuda". max_pixels: larger pictures are refused.
     Raises ModelError for a model that cannot be loaded, LimnerError for a setting out of range.
     """
@@ -77,7 +77,7 @@ class Painter:
         view = picture.reduced(width, height)
         light = light_of(view)
         logits = self.logits(network_input(view, light, card))
-        ab = decode(logits, card.palette, card.class_weights, self.temperature)
+        ab = decode(logits, card.palette, card.class_weights, self.temperature, card.chroma)
         return Painting(
             picture=picture,
             ab=ab * np.float32(self.saturation),

@@ -115,13 +115,14 @@ def test_the_card_of_whole_pictures_tells_where_the_model_comes_from(
     assert card.working_size == 32
 
 
-def test_the_temperature_is_fitted_on_held_out_pictures_only(
+def test_the_decoding_is_fitted_on_held_out_pictures_only(
     released: Released, handed_over: tuple[Network, Card]
 ) -> None:
     whole, crops = handed_over[1], released()[0]
-    assert whole.temperature == 1
+    assert (whole.temperature, whole.chroma) == (1, 1)
     assert "holdout" not in whole.scores
     assert crops.temperature in release.TEMPERATURES
+    assert crops.chroma in release.CHROMAS
     assert crops.scores["holdout"]["n"] == 8
     for row in ("ours", "grey"):
         interval = crops.scores["holdout"]["ab_error"][row]
@@ -145,14 +146,14 @@ class Constant(torch.nn.Module):
 @pytest.mark.parametrize(
     ("truth", "other", "expected"),
     [
-        (60.0, 0.0, 0.4),  # too shy: the sharpest, least error and most chroma
-        (30.0, 0.0, 1.2),  # too bold: the flattest (its mean at 1.2 is 0.58 x 60)
-        (36.0, 0.0, 1.0),  # as sure as it is right: as it is, the others are far worse
-        (36.0, 500.0, 0.4),  # no temperature reaches the b of 500, all are near: the most chroma
+        (60.0, 0.0, (0.4, 1.4)),  # too shy: the sharpest (44 of 60), and stronger: 1.4 x 44 = 61
+        (30.0, 0.0, (1.2, 1.0)),  # too bold: the flattest (its mean at 1.2 is 0.58 x 60), as it is
+        (36.0, 0.0, (1.0, 1.0)),  # as sure as it is right: as it is, all others are far worse
+        (36.0, 500.0, (1.0, 1.5)),  # b is out of reach, so that no chroma is much worse: the most
     ],
 )
-def test_the_temperature_has_the_most_chroma_of_those_near_the_least_error(
-    monkeypatch: pytest.MonkeyPatch, truth: float, other: float, expected: float
+def test_the_decoding_has_the_least_error_and_then_the_most_chroma_near_it(
+    monkeypatch: pytest.MonkeyPatch, truth: float, other: float, expected: tuple[float, float]
 ) -> None:
     """Two classes, a = 0 and a = 60, on pictures whose a is known."""
     palette = Palette("ab", np.array([[0, 0], [60, 0]]))
@@ -167,8 +168,8 @@ def test_the_temperature_has_the_most_chroma_of_those_near_the_least_error(
 
     monkeypatch.setattr(release, "held_out", pictures)
     monkeypatch.setattr(release, "rgb8_to_lab", lab)
-    temperature, scores = release.fit_temperature(network, recipe, palette)  # type: ignore[arg-type]
-    assert temperature == expected
+    *decoding, scores = release.fit_decoding(network, recipe, palette)  # type: ignore[arg-type]
+    assert tuple(decoding) == expected
     assert scores["holdout"]["ab_error"]["grey"]["value"] == pytest.approx(np.hypot(truth, other))
 
 
