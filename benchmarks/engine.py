@@ -33,7 +33,7 @@ CPU = torch.device("cpu")
 def bare(recipe: Recipe, sources: Sources, batch: Batch, precision: str) -> tuple[float, int]:
     """Seconds a step of the plainest loop on one batch, and the multiply-adds of a step."""
     network = build(recipe, sources.palette, pretrained=False).to(memory_format=torch.channels_last)
-    optimizer = torch.optim.Adam(network.parameters(), recipe.rate)
+    optimizer = torch.optim.Adam(network.parameters(), recipe.learning_rate)
     inputs = batch[0].contiguous(memory_format=torch.channels_last)
     classes = batch[1]
 
@@ -63,7 +63,7 @@ def engine(recipe: Recipe, sources: Sources) -> float:
         return run.seconds / run.steps
 
 
-def eaters(recipe: Recipe, sources: Sources, batch: Batch) -> list[tuple[str, float]]:
+def slowest_operators(recipe: Recipe, sources: Sources, batch: Batch) -> list[tuple[str, float]]:
     """The operators that take the most time of a step, with their shares."""
     with tempfile.TemporaryDirectory() as folder:
         network = build(recipe, sources.palette, pretrained=False)
@@ -78,6 +78,18 @@ def eaters(recipe: Recipe, sources: Sources, batch: Batch) -> list[tuple[str, fl
     return [(event.key, event.self_cpu_time_total / total) for event in events[:SHOWN]]
 
 
+def matrix_peak(size: int = 1536, limit: float = 0.5) -> float:
+    """Multiply-adds a second of the machine's best float32 matrix product (a roof for training)."""
+    a, b = torch.rand(size, size), torch.rand(size, size)
+    best = float("inf")
+    begin = time.perf_counter()
+    while time.perf_counter() - begin < limit or best == float("inf"):
+        start = time.perf_counter()
+        a @ b
+        best = min(best, time.perf_counter() - start)
+    return size**3 / best
+
+
 def main(path: str) -> None:
     machine.keep_memory()
     recipe = Recipe.load(path, [f"steps={STEPS}"])
@@ -89,7 +101,7 @@ def main(path: str) -> None:
         seconds["bare fp32"].append(once)
         seconds["engine fp32"].append(engine(recipe, sources))
         seconds["bare bf16"].append(bare(recipe, sources, batch, "bf16")[0])
-    peak = machine.matrix_peak()
+    peak = matrix_peak()
     medians = {name: statistics.median(values) for name, values in seconds.items()}
     chosen, _ = machine.choose_precision("auto", CPU)
     print(
@@ -97,13 +109,13 @@ def main(path: str) -> None:
         f"{torch.get_num_threads()} threads, {ROUNDS} rounds of {STEPS} steps of batch "
         f"{recipe.batch}; precision auto chooses {chosen}\n"
     )
-    print("| loop | ms a step | of bare fp32 | share of the matrix peak |\n|---|---|---|---|")
+    print("| loop | ms a step | of bare fp32 | share of the fp32 matrix peak |\n|---|---|---|---|")
     for name, value in medians.items():
         share = macs / value / peak
         print(f"| {name} | {1e3 * value:.1f} | {value / medians['bare fp32']:.3f} | {share:.2f} |")
     print(f"\npeak: {peak / 1e9:.0f} G multiply-adds a second; a step is {macs / 1e9:.2f} G\n")
     print("| operator | share of the engine's step |\n|---|---|")
-    for name, share in eaters(recipe, sources, batch):
+    for name, share in slowest_operators(recipe, sources, batch):
         print(f"| `{name}` | {share:.1%} |")
 
 

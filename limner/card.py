@@ -34,8 +34,9 @@ class Card:
     channels / 255, "rgb" sRGB / 255. working_size: short side of what it sees, in pixels.
     stride: input pixels per output pixel. multiple: what both input sides must be divisible by.
     class_weights: those of the training loss, or None; decoding divides them out.
-    temperature, chroma: decoding's, above 0 (`paint/decode.py`). recipe, data, scores, license: where the model comes from,
-    how good it is, and the terms of its use. extra: keys that this limner does not know, kept.
+    temperature, chroma: decoding's, above 0 (`paint/decode.py`). recipe, data, scores, license:
+    where the model comes from, how good it is, and the terms of its use. extra: keys that this
+    limner does not know, kept.
     """
 
     name: str
@@ -162,7 +163,7 @@ class Model:
 
     card: the Card; sha256: of the file's bytes, in hex. `device` "auto" takes CUDA where this
     ONNX Runtime has it. Raises ModelError for a file that is missing, no ONNX file, cut short, not
-    limner's or newer than this limner, and for a device that cannot be had.
+    limner's or newer than this limner, at odds with its card, and for a device that cannot be had.
     """
 
     def __init__(self, path: Path | str, device: Device = "auto") -> None:
@@ -179,6 +180,7 @@ class Model:
         metadata = self._session.get_modelmeta().custom_metadata_map
         self.card = card_of(metadata, str(path))
         self._input = self._session.get_inputs()[0].name
+        _check_channels(self._session, self.card, str(path))
 
     def run(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
         """Logits [N, K, H/s, W/s] of x [N, C, H, W], in 0..1 as the card's `input` says.
@@ -251,3 +253,22 @@ def _session(content: bytes, source: str, providers: list[str]) -> Any:
             f"{source}: not an ONNX file that onnxruntime {onnxruntime.__version__} can run, "
             "or cut short; get a whole copy of the model file"
         ) from error
+
+
+def _check_channels(session: Any, card: Card, source: str) -> None:
+    """Raise ModelError where the graph's channels, if it states them, are not the card's."""
+    given, made = session.get_inputs(), {output.name: output for output in session.get_outputs()}
+    if "logits" not in made:
+        raise ModelError(
+            f"{source}: its outputs are {', '.join(made)} and not logits; export the model again"
+        )
+    for what, tensor, channels in (
+        ("input", given[0], CHANNELS[card.input]),
+        ("output logits", made["logits"], len(card.palette)),
+    ):
+        shape = tensor.shape
+        if len(shape) != 4 or (isinstance(shape[1], int) and shape[1] != channels):
+            raise ModelError(
+                f"{source}: its {what} has the shape {shape}, where its card asks for "
+                f"{channels} channels; export the model again"
+            )

@@ -7,13 +7,15 @@ scoring through libvips).
 import hashlib
 import os
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from limner.errors import DataError
+from limner.errors import DataError, SplitError
 
+UNKNOWN = "terms unknown: a folder of your own"
 WHOLE = "whole"  # the split of a folder that has no split folders
 SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp")
 CIFAR_CLASSES = (
@@ -24,10 +26,11 @@ CIFAR_FILES = {
     "train": tuple(f"data_batch_{part}.bin" for part in range(1, 6)),
     "test": ("test_batch.bin",),
 }
+CIFAR_TERMS = "CIFAR-10 (Krizhevsky 2009): no formal license"
 TERMS = {
-    "cifar10": "CIFAR-10 (Krizhevsky 2009): no formal license",
+    "cifar-10-batches-bin": CIFAR_TERMS,
     "photos": "photographs of mixed sources, research use, owners' rights (Flickr8k, PASCAL VOC, "
-    "Stanford 40 Actions, SUN, Places, ImageNet samples, OSIE and others)",
+    "Stanford 40 Actions, SUN, Places, ImageNet samples and others)",
     "early": "FSA/OWI color photographs 1939-1944, Library of Congress: public domain",
     "voc": "PASCAL VOC 2012 (Everingham et al.): Flickr's terms, owners' rights",
     "camvid": "CamVid (Brostow et al. 2008): research use",
@@ -42,7 +45,7 @@ class Dataset:
     split: str
     files: tuple[Path, ...] = ()
     images: NDArray[np.uint8] | None = None
-    terms: str = "terms unknown"
+    terms: str = UNKNOWN
 
     def __len__(self) -> int:
         return len(self.files) if self.images is None else len(self.images)
@@ -50,20 +53,18 @@ class Dataset:
     def fingerprint(self) -> str:
         """16 hex digits that change when the name of a file, the order or any byte changes.
 
-        Raises DataError for a file that cannot be read.
+        The files are read once. Raises DataError for a file that cannot be read.
         """
+        return self._fingerprint
+
+    @cached_property
+    def _fingerprint(self) -> str:
         digest = hashlib.sha256()
         if self.images is not None:
             digest.update(self.images.tobytes())
         for file in self.files:
-            try:
-                content = file.read_bytes()
-            except OSError as error:
-                raise DataError(
-                    f"{file}: cannot be read ({error.strerror}); restore or remove it"
-                ) from error
             digest.update(file.name.encode() + b"\0")
-            digest.update(hashlib.sha256(content).digest())
+            digest.update(hashlib.sha256(_read(file)).digest())
         return digest.hexdigest()[:16]
 
 
@@ -75,30 +76,45 @@ def data_folder() -> Path:
 def find(spec: str, split: str) -> Dataset:
     """The pictures of `spec`: NAME (a set under LIMNER_DATA) or PATH (a folder of pictures).
 
+    A name that both have means the set; `./NAME` is the folder.
     `cifar10` and `cifar10:CATEGORY` (horse by default, any class or `all`) are CIFAR-10, whose
     `val` is its test batch. A folder with a subfolder named like the split gives that split; one
-    without any split folder is read whole. Raises DataError.
+    without any split folder is read whole. Raises DataError; SplitError where only the split lacks.
     """
     name, _, category = spec.partition(":")
     if name in ("cifar10", "cifar-10-batches-bin"):
         return _cifar10(data_folder(), category or "horse", split)
-    folder = Path(name) if Path(name).is_dir() else data_folder() / name
-    if not folder.is_dir():
+    folder = next((place for place in _places(name) if os.path.isdir(place)), None)
+    if folder is None:
         raise DataError(
             f"{name}: no folder of that name, and no set under {data_folder()}/; "
             "run `make data`, set LIMNER_DATA, or give a folder of pictures"
         )
-    if any((folder / file).is_file() for file in (*CIFAR_FILES["train"], *CIFAR_FILES["test"])):
+    if any(os.path.isfile(folder / file) for file in (*CIFAR_FILES["train"], *CIFAR_FILES["test"])):
         return _cifar10(folder.parent, category or "horse", split, folder)
     if category:
         raise DataError(f"{spec}: only CIFAR-10 has categories; leave `:{category}` away")
-    terms = TERMS.get(folder.name, "terms unknown: a folder of your own")
-    if (folder / split).is_dir():
+    terms = _terms(folder)
+    if os.path.isdir(folder / split):
         return Dataset(name, split, _pictures(folder / split), terms=terms)
-    splits = [s for s in ("train", "val", "test") if (folder / s).is_dir()]
+    splits = [s for s in ("train", "val", "test") if os.path.isdir(folder / s)]
     if splits:
-        raise DataError(f"{folder}: no split {split!r}; it has {', '.join(splits)}")
+        raise SplitError(f"{folder}: no split {split!r}; it has {', '.join(splits)}")
     return Dataset(name, WHOLE, _pictures(folder), terms=terms)
+
+
+def _places(name: str) -> tuple[Path, ...]:
+    """Where a name or path may lie: a bare name under LIMNER_DATA before the working folder."""
+    if not name:
+        return ()
+    named = data_folder() / name
+    return (named, Path(name)) if Path(name).name == name != ".." else (Path(name),)
+
+
+def _terms(folder: Path) -> str:
+    """The terms of a set: known only of those that lie under LIMNER_DATA by that name."""
+    known = os.path.realpath(folder) == os.path.realpath(data_folder() / folder.name)
+    return TERMS.get(folder.name, UNKNOWN) if known else UNKNOWN
 
 
 def _pictures(folder: Path) -> tuple[Path, ...]:
@@ -107,11 +123,13 @@ def _pictures(folder: Path) -> tuple[Path, ...]:
     A PNG that shares its stem with a picture of another format is that picture's palette mask
     (PASCAL VOC's and CamVid's layout), not a photograph.
     """
-    found = sorted(
-        path
-        for path in folder.iterdir()
-        if path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
-    )
+    try:
+        entries = sorted(folder.iterdir())
+    except OSError as error:
+        raise DataError(
+            f"{folder}: cannot be read ({error.strerror}); check its permissions"
+        ) from error
+    found = [p for p in entries if p.suffix.lower() in SUFFIXES and not p.name.startswith(".")]
     photographed = {path.stem for path in found if path.suffix.lower() != ".png"}
     files = tuple(p for p in found if p.suffix.lower() != ".png" or p.stem not in photographed)
     if not files:
@@ -126,11 +144,12 @@ def _cifar10(root: Path, category: str, split: str, folder: Path | None = None) 
         )
     part = {"train": "train", "val": "test", "test": "test"}.get(split)
     if part is None:
-        raise DataError(f"cifar10: no split {split!r}; it has train and val (its test batch)")
+        raise SplitError(f"cifar10: no split {split!r}; it has train and val (its test batch)")
     binary = folder or root / "cifar-10-batches-bin"
-    if binary.is_dir():
+    terms = CIFAR_TERMS if folder is None else _terms(folder)
+    if os.path.isdir(binary):
         labels, images = _binary_records(binary, part)
-    elif (root / "cifar-10-batches-py").is_dir():
+    elif os.path.isdir(root / "cifar-10-batches-py"):
         labels, images = _torchvision_records(root, part)
     else:
         raise DataError(
@@ -142,17 +161,17 @@ def _cifar10(root: Path, category: str, split: str, folder: Path | None = None) 
         images = images[labels == CIFAR_CLASSES.index(category)]
     if len(images) == 0:
         raise DataError(f"{binary}: no {category} in the {part} files; get the whole data set")
-    return Dataset(f"cifar10:{category}", split, images=images, terms=TERMS["cifar10"])
+    return Dataset(f"cifar10:{category}", split, images=images, terms=terms)
 
 
 def _binary_records(folder: Path, part: str) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """CIFAR-10's official binary format, any number of records: labels [n], images [n,32,32,3]."""
-    files = [folder / name for name in CIFAR_FILES[part] if (folder / name).is_file()]
+    files = [folder / name for name in CIFAR_FILES[part] if os.path.isfile(folder / name)]
     if not files:
-        raise DataError(f"{folder}: no {CIFAR_FILES[part][0]}; get CIFAR-10's binary version")
+        raise SplitError(f"{folder}: no {CIFAR_FILES[part][0]}; get CIFAR-10's binary version")
     records = []
     for file in files:
-        content = np.fromfile(file, np.uint8)
+        content = np.frombuffer(_read(file), np.uint8)
         if content.size % CIFAR_RECORD:
             raise DataError(
                 f"{file}: {content.size} bytes, not a whole number of records of "
@@ -164,6 +183,15 @@ def _binary_records(folder: Path, part: str) -> tuple[NDArray[np.uint8], NDArray
     return table[:, 0], np.ascontiguousarray(planes.transpose(0, 2, 3, 1))
 
 
+def _read(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise DataError(
+            f"{file}: cannot be read ({error.strerror}); restore or remove it"
+        ) from error
+
+
 def _torchvision_records(root: Path, part: str) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """CIFAR-10 as torchvision downloads it (`cifar-10-batches-py`)."""
     try:
@@ -173,5 +201,10 @@ def _torchvision_records(root: Path, part: str) -> tuple[NDArray[np.uint8], NDAr
             f"{root / 'cifar-10-batches-py'}: reading it needs torchvision; install it with "
             "pip install '.[learn]', or get CIFAR-10's binary version"
         ) from error
-    records = CIFAR10(str(root), train=part == "train")
+    try:
+        records = CIFAR10(str(root), train=part == "train")
+    except (RuntimeError, OSError) as error:  # its check of the files, before it unpickles them
+        raise DataError(
+            f"{root / 'cifar-10-batches-py'}: incomplete or damaged; remove it and get it again"
+        ) from error
     return np.array(records.targets, np.uint8), np.asarray(records.data, np.uint8)

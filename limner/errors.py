@@ -27,6 +27,10 @@ class DataError(LimnerError):
     """A data set is missing, empty or malformed."""
 
 
+class SplitError(DataError):
+    """A data set is there, but has no split of that name."""
+
+
 class TrainingError(LimnerError):
     """Training cannot start or go on: a damaged checkpoint, a loss that is not a number."""
 

@@ -4,27 +4,27 @@ Every row of the table answers the same question, which chroma belongs to this l
 of the model's own grid, and is painted as `limner colorize` paints.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from itertools import count
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from limner import scores
-from limner.card import Card
 from limner.color import colorfulness, de2000, rgb8_to_lab, rgb_to_lab
 from limner.dataset import Dataset, find
-from limner.errors import DataError, LimnerError
+from limner.errors import SplitError
 from limner.paint.cells import cell_means
-from limner.paint.decode import decode
+from limner.paint.decode import class_ab, decode, undo_weights
 from limner.paint.join import join, light_of
 from limner.paint.painter import Painter, view_size
 from limner.paint.upsample import Upsampler
-from limner.palette import Palette
 from limner.picture import Pixels, from_array, read_rgb
 
 Floats = NDArray[np.float32]
+Item = TypeVar("Item")
 Values = dict[str, dict[str, list[float]]]  # row -> column -> one value a picture
 
 SHORT_SIDE = 256  # pixels
@@ -38,32 +38,36 @@ def evaluate(
     model: str,
     data: str,
     split: str = "val",
-    limit: int | None = None,
     on_picture: Callable[[int, int], None] | None = None,
 ) -> dict[str, Any]:
-    """Score a model (name or file) on a data set (NAME|PATH), or on its first `limit` pictures.
+    """Score a model (name or file) on the pictures of a data set (NAME|PATH).
 
     Returns {"model", "task", "data", "split", "n", "protocol", "rows"}, where rows is
     {row: {column: {"value", "low", "high"}}}. A row has `loss` and `accuracy` only if it is a
     distribution over classes; `other` needs two pictures; `majority` and `lookup` an RGB palette
-    and a `train` split. `on_picture(done, total)` is called after each picture.
+    and a `train` split. `on_picture(done, total)` is called after each picture of each pass:
+    one for their mean color, one over the train split if it is counted, and one that scores.
     Raises ModelError, DataError, PictureError.
     """
     painter = Painter(model)
     card = painter.model.card
     chosen = find(data, split)
-    if limit is not None and limit < 1:
-        raise LimnerError(f"limit {limit}: no picture to score; give 1 or more")
-    n = min(len(chosen), limit or len(chosen))
-    mean_ab = _mean_ab(chosen, n)
+    n = len(chosen)
     train = _train_split(data) if card.palette.space == "rgb" else None
-    lookup = None if train is None else Lookup.count(painter, train)
-    values: Values = {}
-    scenes = (look(painter, pixels) for pixels in _pictures(chosen, n))
-    for done, (scene, following) in enumerate(_with_next(scenes), 1):
-        _score_picture(values, painter, scene, None if n == 1 else following, mean_ab, lookup)
+    total = 2 * n + (0 if train is None else len(train))
+    done = count(1)
+
+    def tell() -> None:
         if on_picture:
-            on_picture(done, n)
+            on_picture(next(done), total)
+
+    mean_ab = _mean_ab(_told(_pictures(chosen), tell))
+    counted = None if train is None else _told(_pictures(train), tell)
+    lookup = None if counted is None else Lookup.count(painter, counted)
+    values: Values = {}
+    scenes = (look(painter, pixels) for pixels in _pictures(chosen))
+    for scene, following in _told(_with_next(scenes), tell):
+        _score_picture(values, painter, scene, None if n == 1 else following, mean_ab, lookup)
     return {
         "model": card.name,
         "task": card.task,
@@ -125,11 +129,11 @@ class Lookup:
     prior: Floats
 
     @classmethod
-    def count(cls, painter: Painter, pictures: Dataset) -> "Lookup":
+    def count(cls, painter: Painter, pictures: Iterable[Pixels]) -> "Lookup":
         """Count the classes of the pictures' cells; every count begins at 0.1."""
         K = len(painter.model.card.palette)
         counts = np.full((GREYS, K), SMOOTHING)
-        for pixels in _pictures(pictures, len(pictures)):
+        for pixels in pictures:
             scene = look(painter, pixels)
             pairs = (scene.grey * K + scene.classes).ravel()
             counts += np.bincount(pairs, minlength=GREYS * K).reshape(GREYS, K)
@@ -154,8 +158,8 @@ def _score_picture(
     guide = light_of(scene.view)
     mean = scene.view.mean(axis=-1, dtype=np.float32)
     said = painter.logits(guide / np.float32(100) if card.input == "light" else mean / 255)
-    logits = {"ours": _unweighted(said, card)}
-    class_ab = _class_ab(card.palette)
+    logits = {"ours": undo_weights(said, card.class_weights)}
+    ab_of = class_ab(card.palette)
     chroma = {
         "ours": decode(said, card.palette, card.class_weights, painter.temperature, card.chroma),
         "grey": np.zeros_like(scene.ab),
@@ -163,12 +167,12 @@ def _score_picture(
     }
     if following is not None:
         chroma["other"] = _resized(following.ab, *scene.classes.shape)
-    chroma["best"] = class_ab[scene.classes]
+    chroma["best"] = ab_of[scene.classes]
     if lookup is not None:
         K = len(card.palette)
         logits["majority"] = np.broadcast_to(lookup.prior[:, None, None], (K, *scene.grey.shape))
         logits["lookup"] = np.moveaxis(lookup.logs[scene.grey], -1, 0)
-        chroma["majority"] = np.broadcast_to(class_ab[lookup.prior.argmax()], scene.ab.shape)
+        chroma["majority"] = np.broadcast_to(ab_of[lookup.prior.argmax()], scene.ab.shape)
         chroma["lookup"] = decode(logits["lookup"], card.palette)
     truth = rgb8_to_lab(scene.pixels)
     painted = _painted(scene, guide, card.stride, chroma)
@@ -217,20 +221,6 @@ def _score_pixels(picture: Pixels, truth: Pixels, truth_lab: Floats) -> dict[str
     }
 
 
-def _unweighted(logits: Floats, card: Card) -> Floats:
-    """The model's own distribution: the class weights of its training undone."""
-    if card.class_weights is None:
-        return logits
-    return logits - np.log(np.array(card.class_weights, np.float32))[:, None, None]
-
-
-def _class_ab(palette: Palette) -> Floats:
-    """The chroma of every class: [K, 2]."""
-    if palette.space == "ab":
-        return palette.colors
-    return rgb_to_lab(palette.colors / np.float32(255))[:, 1:]
-
-
 def _resized(ab: Floats, height: int, width: int) -> Floats:
     """Another picture's cells stretched over this one's: the nearest cell of each."""
     rows = np.arange(height) * len(ab) // height
@@ -238,22 +228,28 @@ def _resized(ab: Floats, height: int, width: int) -> Floats:
     return ab[rows][:, columns]
 
 
-def _mean_ab(pictures: Dataset, n: int) -> Floats:
-    """The mean chroma of all pixels of the first n pictures: [2]."""
+def _mean_ab(pictures: Iterable[Pixels]) -> Floats:
+    """The mean chroma of all pixels of the pictures: [2]."""
     total, count = np.zeros(2), 0
-    for pixels in _pictures(pictures, n):
+    for pixels in pictures:
         ab = rgb8_to_lab(pixels)[..., 1:].reshape(-1, 2)
         total += ab.sum(axis=0, dtype=np.float64)
         count += len(ab)
     return (total / count).astype(np.float32)
 
 
-def _pictures(pictures: Dataset, n: int) -> Iterator[Pixels]:
-    for index in range(n):
-        if pictures.images is not None:
-            yield pictures.images[index]
-        else:
-            yield read_rgb(pictures.files[index], SHORT_SIDE)
+def _pictures(dataset: Dataset) -> Iterator[Pixels]:
+    if dataset.images is not None:
+        yield from dataset.images
+    for file in dataset.files:
+        yield read_rgb(file, SHORT_SIDE)
+
+
+def _told(items: Iterable[Item], tell: Callable[[], None]) -> Iterator[Item]:
+    """The items; `tell` is called when the caller is done with each."""
+    for item in items:
+        yield item
+        tell()
 
 
 def _with_next(scenes: Iterator[Scene]) -> Iterator[tuple[Scene, Scene]]:
@@ -268,7 +264,7 @@ def _with_next(scenes: Iterator[Scene]) -> Iterator[tuple[Scene, Scene]]:
 def _train_split(data: str) -> Dataset | None:
     try:
         train = find(data, "train")
-    except DataError:  # a set without that split: its rows are left out
+    except SplitError:  # a set without that split: its rows are left out
         return None
     return train if train.split == "train" else None
 

@@ -5,7 +5,6 @@ expected color of a distribution over classes.
 """
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 
 from limner.color import lab_to_rgb8
 from limner.errors import PaletteError
+from limner.files import write_atomically
 
 Space = Literal["rgb", "ab"]
 CHANNELS = {"rgb": 3, "ab": 2}
@@ -150,15 +150,7 @@ class Palette:
 
     def save(self, path: Path | str) -> None:
         """Write the palette as JSON, whole or not at all."""
-        target = Path(path)
-        beside = target.with_name(f".{target.name}.{os.getpid()}")
-        try:
-            beside.write_text(json.dumps(self.to_json()) + "\n")
-            beside.replace(target)
-        except OSError as error:
-            raise PaletteError(f"{target}: cannot be written ({error.strerror})") from error
-        finally:
-            beside.unlink(missing_ok=True)
+        write_atomically(Path(path), (json.dumps(self.to_json()) + "\n").encode())
 
     @classmethod
     def load(cls, path: Path | str) -> "Palette":
@@ -166,7 +158,9 @@ class Palette:
         try:
             document = json.loads(Path(path).read_text())
         except OSError as error:
-            raise PaletteError(f"{path}: cannot be read ({error.strerror})") from error
+            raise PaletteError(
+                f"{path}: cannot be read ({error.strerror}); give a palette's file"
+            ) from error
         except ValueError as error:
             raise PaletteError(f"{path}: not JSON ({error}); give a palette's file") from error
         return cls.from_json(document, str(path))

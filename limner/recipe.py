@@ -41,11 +41,11 @@ class Recipe:
     epochs: int = 0  # exactly one of epochs and steps is given
     steps: int = 0
     optimizer: Optimizer = "adam"
-    rate: float = 1e-3  # learning rate, at its highest
-    warmup: int = 0  # steps of linear growth up to `rate`
+    learning_rate: float = 1e-3  # at its highest
+    warmup: int = 0  # steps of linear growth up to the learning rate
     schedule: Schedule = "constant"
-    decay: float = 0.0  # weight decay
-    average: float = 0.0  # decay of the running mean of the weights that is kept; 0: none
+    weight_decay: float = 0.0
+    ema: float = 0.0  # decay of the running mean of the weights, which is what is kept; 0: none
     validate: int = 0  # steps between validations; 0: once an epoch, or at the end
     seed: int = 0
 
@@ -63,22 +63,37 @@ class Recipe:
             "batch": self.batch >= 1,
             "epochs": self.epochs >= 0,
             "steps": self.steps >= 0,
-            "rate": 0 < self.rate < float("inf"),
+            "learning_rate": 0 < self.learning_rate < float("inf"),
             "warmup": self.warmup >= 0,
-            "decay": 0 <= self.decay < float("inf"),
-            "average": 0 <= self.average < 1,
+            "weight_decay": 0 <= self.weight_decay < float("inf"),
+            "ema": 0 <= self.ema < 1,
             "validate": self.validate >= 0,
             "seed": self.seed >= 0,
             "data": len(self.data) > 0,
             "learn": len(self.learn) > 0,
         }
+        without_crops = self.size == 0
+        several = len({weight for _, weight in self.sets()}) > 1
+        effects = {  # keys that would do nothing, which nobody means
+            "zoom": not (without_crops and self.zoom < 1),
+            "flip": not (without_crops and self.flip),
+            "tone": not (without_crops and self.tone > 0),
+            "data": not (without_crops and several),
+            "shuffle": without_crops or self.shuffle,
+        }
+        for key, good in effects.items():
+            if not good:
+                raise RecipeError(
+                    f"recipe {self.name}: {key} = {getattr(self, key)!r} has no effect with "
+                    f"size = {self.size}; crops (size above 0) are drawn at random, from sets by "
+                    "weight, and augmented; whole pictures (size 0) are not"
+                )
         for key, good in limits.items():
             if not good:
                 raise RecipeError(
                     f"recipe {self.name}: {key} = {getattr(self, key)!r} is out of range; "
-                    "see `limner train --help` for the recipe's keys"
+                    "docs/recipe.md tells what each key takes"
                 )
-        self.sets()
 
     def sets(self) -> tuple[tuple[str, float], ...]:
         """The data sets and the weight of each: (("photos", 9.0), ("early", 1.0))."""
@@ -123,15 +138,20 @@ class Recipe:
     def load(cls, path: Path | str, settings: Iterable[str] = ()) -> "Recipe":
         """Read a TOML file; each setting "key=value" (a TOML value, or a bare word) replaces one.
 
-        A palette's file is looked for beside the recipe. Raises RecipeError.
+        A palette's file that the recipe names is looked for beside the recipe. Raises RecipeError.
         """
         source = Path(path)
         try:
             document = tomllib.loads(source.read_text())
         except OSError as error:
-            raise RecipeError(f"{path}: cannot be read ({error.strerror})") from error
+            raise RecipeError(
+                f"{path}: cannot be read ({error.strerror}); give a recipe's file"
+            ) from error
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise RecipeError(f"{path}: not a TOML file ({error})") from error
+            raise RecipeError(f"{path}: not a TOML file ({error}); mend it") from error
+        palette = document.get("palette")
+        if isinstance(palette, str) and palette.endswith(".json"):
+            document["palette"] = str(source.parent / palette)
         for setting in settings:
             key, equals, value = setting.partition("=")
             if not equals:
@@ -140,9 +160,6 @@ class Recipe:
                 document.pop("epochs", None)
                 document.pop("steps", None)
             document[key.strip()] = _toml_value(value.strip())
-        palette = document.get("palette")
-        if isinstance(palette, str) and palette.endswith(".json"):
-            document["palette"] = str(source.parent / palette)
         return cls.from_dict(document, str(path))
 
 

@@ -28,7 +28,7 @@ CARD = Card(
     class_weights=(0.5, 1.25, 0.1),
     temperature=0.7,
     chroma=1.2,
-    recipe={"rate": 1e-3, "learn": ["all"]},
+    recipe={"learning_rate": 1e-3, "learn": ["all"]},
     data={"photos": {"pictures": 9600}},
     scores={"val": {"auc": {"value": 0.9, "low": 0.89, "high": 0.91}}},
     license="terms of the training pictures: 'mixed' — see LICENSE",
@@ -141,6 +141,40 @@ def test_a_model_file_runs_and_knows_itself(file: Path) -> None:
     assert np.array_equal(model.run(x), np.concatenate([x, 2 * x, 3 * x], axis=1))
 
 
+@pytest.mark.parametrize(
+    ("card", "message"),
+    [
+        (replace(CARD, palette=Palette("ab", np.eye(2, dtype=np.float32)), class_weights=None),
+         r"its output logits has the shape \['N', 3, 'H', 'W'\], where its card asks for 2 chan"),
+        (replace(CARD, input="rgb"), r"its input has the shape .* asks for 3 channels"),
+    ],
+)  # fmt: skip
+def test_a_graph_at_odds_with_its_card_is_one_line(
+    tmp_path: Path, card: Card, message: str
+) -> None:
+    path = tmp_path / "odd.onnx"
+    path.write_bytes(model_bytes({"limner": card.to_json()}))
+    with pytest.raises(ModelError, match=message) as refused:
+        Model(path)
+    assert str(refused.value).startswith(f"{path}: ")
+    assert "\n" not in str(refused.value)
+
+
+def test_a_graph_without_logits_is_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "odd.onnx"
+    path.write_bytes(model_bytes({"limner": CARD.to_json()}).replace(b"logits", b"chroma"))
+    with pytest.raises(ModelError, match=r"odd.onnx: its outputs are chroma and not logits"):
+        Model(path)
+
+
+def test_a_graph_may_leave_its_channels_open(tmp_path: Path) -> None:
+    model = onnx.load_model_from_string(model_bytes({"limner": CARD.to_json()}))
+    for tensor in (model.graph.input[0], model.graph.output[0]):
+        tensor.type.tensor_type.shape.dim[1].dim_param = "C"
+    onnx.save(model, tmp_path / "open.onnx")
+    assert Model(tmp_path / "open.onnx").card == CARD
+
+
 def test_sides_that_the_multiple_does_not_divide_are_refused(file: Path) -> None:
     with pytest.raises(ModelError, match=r"5 x 8 .* pad it to 8 x 8 "):
         Model(file).run(np.zeros((1, 1, 5, 8), np.float32))
@@ -196,6 +230,8 @@ def test_models_go_by_name_or_path(file: Path, monkeypatch: pytest.MonkeyPatch) 
         weights.path("huge")
     with pytest.raises(ModelError, match="neither a model's file"):
         weights.path(file.parent)
+    with pytest.raises(ModelError, match="neither a model's file"):
+        weights.path(300 * "x")
 
 
 def test_palettes_go_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

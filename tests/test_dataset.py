@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from limner.dataset import CIFAR_CLASSES, find
-from limner.errors import DataError
+from limner.errors import DataError, SplitError
 
 DATA = Path(__file__).parent / "data"
 HORSE = 7
@@ -101,17 +101,72 @@ def test_an_unknown_name_is_refused_with_what_to_do() -> None:
     assert "make data" in message
 
 
+def test_a_name_that_no_folder_can_have_is_refused(tmp_path: Path) -> None:
+    assert "no folder of that name" in refused(300 * "x", "train")
+    assert find(str(album(tmp_path, "a.png")), 300 * "x").split == "whole"
+
+
+def test_an_unreadable_folder_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def forbid(folder: Path) -> None:
+        raise PermissionError(13, "Permission denied", str(folder))
+
+    monkeypatch.setattr(Path, "iterdir", forbid)
+    assert f"{tmp_path}: cannot be read (Permission denied)" in refused(tmp_path, "train")
+
+
+def test_a_split_that_is_not_there_is_an_error_of_its_own(tmp_path: Path) -> None:
+    folder = album(tmp_path, "train/a.jpg")
+    (folder / "val").mkdir()
+    with pytest.raises(SplitError, match="it has train, val"):
+        find(str(folder), "test")
+    with pytest.raises(DataError) as damaged:
+        find(str(folder), "val")
+    assert not isinstance(damaged.value, SplitError)
+    with pytest.raises(SplitError):
+        find("cifar10", "other")
+
+
 def test_only_cifar_has_categories() -> None:
     assert "sample:horse" in refused("sample:horse", "train")
 
 
-def test_terms_go_with_every_set(tmp_path: Path) -> None:
-    for name in ("photos", "early", "voc", "camvid"):
-        terms = find(str(album(tmp_path / name, "a.jpg")), "train").terms
-        assert "unknown" not in terms
-    assert "public domain" in find(str(tmp_path / "early"), "train").terms
-    assert "unknown" in find(str(album(tmp_path / "mine", "a.jpg")), "train").terms
+def test_terms_go_with_every_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "Krizhevsky" in find("cifar10", "val").terms
+    assert "Krizhevsky" in find(str(DATA / "cifar-10-batches-bin"), "val").terms
+    monkeypatch.setenv("LIMNER_DATA", str(tmp_path))
+    for name in ("photos", "early", "voc", "camvid"):
+        folder = album(tmp_path / name, "a.jpg")
+        for spec in (name, str(folder), f"{folder}/../{name}"):
+            assert "unknown" not in find(spec, "train").terms
+    assert "public domain" in find("early", "train").terms
+    assert "unknown" in find(str(album(tmp_path / "mine", "a.jpg")), "train").terms
+
+
+@pytest.mark.parametrize("name", ["photos", "early", "cifar-10-batches-bin"])
+def test_a_folder_of_your_own_has_no_terms_of_a_sets(tmp_path: Path, name: str) -> None:
+    if name.startswith("cifar"):
+        cifar(tmp_path / name, data_batch_1=records([7], 0))
+    else:
+        album(tmp_path / name, "a.jpg")
+    assert find(str(tmp_path / name), "train").terms == "terms unknown: a folder of your own"
+
+
+def test_a_name_is_the_set_before_it_is_a_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LIMNER_DATA", str(tmp_path / "sets"))
+    monkeypatch.chdir(tmp_path)
+    album(tmp_path / "early", "mine.png")
+    assert [file.name for file in find("early", "val").files] == ["mine.png"]
+    album(tmp_path / "sets" / "early", "theirs.png")
+    assert [file.name for file in find("early", "val").files] == ["theirs.png"]
+    for spec in ("./early", "early/", str(tmp_path / "early")):
+        found = find(spec, "val")
+        assert [file.name for file in found.files] == ["mine.png"]
+        assert "unknown" in found.terms
+    refused("", "val")
+    with pytest.raises(DataError, match="no picture"):
+        find("..", "val")  # the folder above this one, and not the one above LIMNER_DATA
 
 
 # CIFAR-10
@@ -220,7 +275,27 @@ def test_what_cifar_does_not_have_is_refused(
     assert "cifar-10-batches-bin" in refused("cifar10", "train")
 
 
+def test_a_damaged_download_of_torchvision_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("torchvision")
+    (tmp_path / "cifar-10-batches-py").mkdir()
+    (tmp_path / "cifar-10-batches-py" / "data_batch_1").write_bytes(b"cut")
+    monkeypatch.setenv("LIMNER_DATA", str(tmp_path))
+    assert "cifar-10-batches-py: incomplete or damaged" in refused("cifar10", "train")
+
+
 # Fingerprints
+
+
+def test_the_files_are_read_once(tmp_path: Path) -> None:
+    folder = album(tmp_path, "a.png")
+    found = find(str(folder), "train")
+    first = found.fingerprint()
+    (folder / "a.png").unlink()
+    assert found.fingerprint() == first
+    with pytest.raises(DataError, match=r"a\.png: no|a\.png: cannot be read"):
+        found.__class__("mine", "train", found.files).fingerprint()
 
 
 def test_a_fingerprint_changes_with_any_byte_name_and_order(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """The table of scores: laws that hold for any model, on models small enough to know by heart."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,8 +14,8 @@ from onnx import TensorProto, helper
 
 from limner.card import Card
 from limner.color import rgb8_to_lab
-from limner.dataset import Dataset, find
-from limner.errors import LimnerError
+from limner.dataset import find
+from limner.errors import DataError
 from limner.evaluate import Lookup, evaluate, look
 from limner.paint.cells import cell_means
 from limner.paint.painter import Painter
@@ -67,6 +68,13 @@ def make(tmp_path: Path) -> Any:
         return str(path)
 
     return make
+
+
+def one_picture(folder: Path) -> Path:
+    """A folder with the first picture of the sample's `val` alone."""
+    (folder / "one").mkdir()
+    shutil.copy(DATA / "sample" / "val" / "cat.webp", folder / "one")
+    return folder / "one"
 
 
 def value(document: dict[str, Any], row: str, column: str) -> float:
@@ -126,7 +134,9 @@ def test_more_knowledge_scores_better(make: Any) -> None:
 
 @pytest.mark.parametrize("palette", [AB, RGB], ids=["ab", "rgb"])
 @pytest.mark.parametrize(("stride", "size"), [(1, 256), (1, 64), (4, 256), (4, 64)])
-def test_ours_is_what_colorize_paints(make: Any, palette: Palette, stride: int, size: int) -> None:
+def test_ours_is_what_colorize_paints(
+    make: Any, tmp_path: Path, palette: Palette, stride: int, size: int
+) -> None:
     settings = {
         "temperature": 0.7,
         "chroma": 1.3,
@@ -134,7 +144,7 @@ def test_ours_is_what_colorize_paints(make: Any, palette: Palette, stride: int, 
         "working_size": size,
     }
     path = make(palette, stride=stride, slope=[0, 6, -6, 3], **settings)
-    document = evaluate(path, "sample", limit=1)
+    document = evaluate(path, str(one_picture(tmp_path)))
     truth = read_rgb(DATA / "sample" / "val" / "cat.webp", 256)
     painted = Painter(path).colorize(truth).array
     errors = np.hypot(*np.moveaxis(rgb8_to_lab(painted) - rgb8_to_lab(truth), -1, 0)[1:])
@@ -170,7 +180,9 @@ def test_mean_is_the_best_constant(make: Any) -> None:
 
 
 def test_majority_paints_the_most_frequent_class(make: Any) -> None:
-    lookup = Lookup.count(Painter(make(RGB, stride=1)), find("cifar10", "train"))
+    horses = find("cifar10", "train").images
+    assert horses is not None
+    lookup = Lookup.count(Painter(make(RGB, stride=1)), horses)
     sure = np.where(np.arange(4) == lookup.prior.argmax(), 50, 0)
     document = evaluate(make(RGB, stride=1, bias=sure), "cifar10")
     for column in COLUMNS:
@@ -191,22 +203,36 @@ def test_other_is_the_next_picture_and_the_first_for_the_last(make: Any, tmp_pat
     assert colorful[0] == pytest.approx(colorful[1], rel=0.2)
 
 
-def test_one_picture_has_no_other(make: Any) -> None:
+def test_one_picture_has_no_other(make: Any, tmp_path: Path) -> None:
+    assert "other" not in evaluate(make(AB), str(one_picture(tmp_path)))["rows"]
+
+
+@pytest.mark.parametrize(
+    ("palette", "data", "total"), [(AB, "sample", 2 * 2), (RGB, "cifar10", 8 + 31 + 8)]
+)
+def test_every_reading_of_a_picture_is_told(
+    make: Any, palette: Palette, data: str, total: int
+) -> None:
     seen: list[tuple[int, int]] = []
-    report = lambda done, total: seen.append((done, total))  # noqa: E731
-    assert "other" not in evaluate(make(AB), "sample", limit=1, on_picture=report)["rows"]
-    evaluate(make(AB), "sample", limit=9, on_picture=report)
-    assert seen == [(1, 1), (1, 2), (2, 2)]
+    evaluate(make(palette), data, on_picture=lambda *numbers: seen.append(numbers))
+    assert seen == [(done, total) for done in range(1, total + 1)]
+
+
+def test_a_damaged_train_split_is_an_error_and_not_a_table_without_its_rows(
+    make: Any, tmp_path: Path
+) -> None:
+    copy = Path(shutil.copytree(DATA / "cifar-10-batches-bin", tmp_path / "cifar"))
+    train = copy / "data_batch_1.bin"
+    train.write_bytes(train.read_bytes()[:-1])
+    with pytest.raises(DataError, match=r"data_batch_1\.bin"):
+        evaluate(make(RGB), str(copy))
+    train.unlink()
+    assert set(evaluate(make(RGB), str(copy))["rows"]) == SIMPLE
 
 
 def test_the_same_call_gives_the_same_document(make: Any) -> None:
     path = make(AB, slope=[0, 6, -6, 3])
     assert evaluate(path, "sample") == evaluate(path, "sample")
-
-
-def test_a_limit_below_one_is_refused(make: Any) -> None:
-    with pytest.raises(LimnerError, match="limit 0"):
-        evaluate(make(AB), "sample", limit=0)
 
 
 def test_cell_means_at_the_end_of_a_side() -> None:
@@ -235,7 +261,7 @@ def test_look_gives_the_class_of_the_mean_color(make: Any) -> None:
 def test_lookup_counts_and_smooths(make: Any) -> None:
     pixels = np.full((1, 2, 2, 3), 20, np.uint8)
     pixels[0, 0, 0] = [200, 60, 40]  # grey 100, class 1; the others grey 20, class 0
-    lookup = Lookup.count(Painter(make(RGB, stride=1)), Dataset("two", "train", images=pixels))
+    lookup = Lookup.count(Painter(make(RGB, stride=1)), pixels)
     shares = np.exp(lookup.logs)
     np.testing.assert_allclose(shares[20], np.array([3.1, 0.1, 0.1, 0.1]) / 3.4, rtol=1e-5)
     np.testing.assert_allclose(shares[100], np.array([0.1, 1.1, 0.1, 0.1]) / 1.4, rtol=1e-5)

@@ -15,7 +15,7 @@ import limner.palette as palette_module
 from limner import weights
 from limner.color import rgb8_to_lab
 from limner.dataset import find
-from limner.errors import PaletteError
+from limner.errors import LimnerError, PaletteError
 from limner.palette import CHANNELS, Palette
 
 Space = Literal["rgb", "ab"]
@@ -340,7 +340,7 @@ def test_a_file_that_cannot_be_read_or_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "p.json").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(PaletteError, match=r"p\.json"):
         Palette.load(tmp_path / "p.json")
-    with pytest.raises(PaletteError, match="cannot be written"):
+    with pytest.raises(LimnerError, match="cannot be written"):
         Palette("ab", np.zeros((1, 2), np.float32)).save(tmp_path / "gone" / "p.json")
 
 

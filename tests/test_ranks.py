@@ -6,14 +6,15 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parents[1] / "limner"
 RANKS = {
-    "errors": 0, "color": 0,
-    "palette": 1, "picture": 1, "dataset": 1, "recipe": 1, "scores": 1,
-    "card": 2, "weights": 2,
-    "paint": 3, "networks": 3,
-    "evaluate": 4, "learn": 4,
-    "batch": 5,
-    "cli": 7,
-    "__main__": 8,
+    "errors": 0,
+    "color": 1, "files": 1,
+    "palette": 2, "picture": 2, "dataset": 2, "recipe": 2, "scores": 2,
+    "card": 3, "weights": 3,
+    "paint": 4, "networks": 4,
+    "evaluate": 5, "learn": 5,
+    "batch": 6,
+    "cli": 8,
+    "__main__": 9,
 }  # fmt: skip
 
 

@@ -44,7 +44,11 @@ def test_the_write_ups_recipe_is_as_it_says() -> None:
     for name in ("cnn", "unet"):
         recipe = Recipe.load(RECIPES[0].parent / f"{name}.toml")
         assert (recipe.network, recipe.k, recipe.NF) == (name, 3, 32)
-        assert (recipe.optimizer, recipe.rate, recipe.schedule) == ("adam", 1e-3, "constant")
+        assert (recipe.optimizer, recipe.learning_rate, recipe.schedule) == (
+            "adam",
+            1e-3,
+            "constant",
+        )
         assert (recipe.batch, recipe.epochs, recipe.shuffle, recipe.seed) == (100, 25, False, 0)
         assert recipe.sets() == (("cifar10:horse", 1.0),)
 
@@ -67,8 +71,8 @@ def test_an_unknown_key_lists_the_keys(tmp_path: Path) -> None:
         ("batch", 10.0, "whole number"),
         ("batch", True, "whole number"),
         ("k", "3", "whole number"),
-        ("rate", "fast", "number"),
-        ("rate", True, "number"),
+        ("learning_rate", "fast", "number"),
+        ("learning_rate", True, "number"),
         ("flip", 1, "true or false"),
         ("flip", "yes", "true or false"),
         ("name", 3, "word"),
@@ -90,10 +94,11 @@ def test_a_value_of_the_wrong_type_is_named(key: str, value: object, wanted: str
 @pytest.mark.parametrize(
     ("key", "value"),
     [
-        ("batch", 0), ("rate", 0.0), ("rate", -1.0), ("rate", float("nan")),
-        ("rate", float("inf")), ("zoom", 0.0), ("zoom", 1.5), ("zoom", float("nan")),
-        ("tone", -0.1), ("tone", 2.0), ("size", -3), ("holdout", -1), ("average", 1.0),
-        ("average", -0.1), ("decay", -1.0), ("decay", float("nan")), ("warmup", -1),
+        ("batch", 0), ("learning_rate", 0.0), ("learning_rate", -1.0),
+        ("learning_rate", float("nan")),
+        ("learning_rate", float("inf")), ("zoom", 0.0), ("zoom", 1.5), ("zoom", float("nan")),
+        ("tone", -0.1), ("tone", 2.0), ("size", -3), ("holdout", -1), ("ema", 1.0),
+        ("ema", -0.1), ("weight_decay", -1.0), ("weight_decay", float("nan")), ("warmup", -1),
         ("validate", -1), ("seed", -1), ("data", []), ("learn", []),
     ],
 )  # fmt: skip
@@ -113,8 +118,8 @@ def test_exactly_one_of_epochs_and_steps_is_given(lengths: dict[str, int]) -> No
 
 
 def test_whole_numbers_pass_for_numbers_and_one_word_for_a_list() -> None:
-    recipe = Recipe.from_dict({"steps": 1, "rate": 1, "data": "photos", "learn": "out"})
-    assert (recipe.rate, type(recipe.rate)) == (1.0, float)
+    recipe = Recipe.from_dict({"steps": 1, "learning_rate": 1, "data": "photos", "learn": "out"})
+    assert (recipe.learning_rate, type(recipe.learning_rate)) == (1.0, float)
     assert recipe.data == ("photos",)
     assert recipe.learn == ("out",)
 
@@ -123,18 +128,29 @@ def test_a_misspelt_argument_in_python_is_an_error_at_once() -> None:
     with pytest.raises(TypeError):
         Recipe(steps=1, lerning_rate=1)  # type: ignore[call-arg]
     with pytest.raises(FrozenInstanceError):
-        Recipe(steps=1).rate = 1.0  # type: ignore[misc]
+        Recipe(steps=1).learning_rate = 1.0  # type: ignore[misc]
 
 
 def test_settings_replace_values(tmp_path: Path) -> None:
-    file = written(tmp_path, 'network = "unet"\nrate = 1e-3\nepochs = 25\ndata = "cifar10"')
-    settings = ["network=cnn", "rate=0.5", "k = 5", 'data=["photos=9", "early"]', "flip=true"]
+    file = written(
+        tmp_path, 'network = "unet"\nlearning_rate = 1e-3\nepochs = 25\ndata = "cifar10"'
+    )
+    settings = [
+        "network=cnn",
+        "learning_rate=0.5",
+        "k = 5",
+        'data=["photos=9", "early"]',
+        "flip=true",
+        "size=32",
+    ]
     recipe = Recipe.load(file, [*settings, 'name="two words"'])
-    assert (recipe.network, recipe.rate, recipe.k, recipe.flip) == ("cnn", 0.5, 5, True)
+    assert (recipe.network, recipe.learning_rate, recipe.k, recipe.flip) == ("cnn", 0.5, 5, True)
     assert recipe.sets() == (("photos", 9.0), ("early", 1.0))
     assert recipe.name == "two words"
     assert recipe.epochs == 25
-    assert Recipe.load(file, ["rate=0.5", "rate=0.25"]).rate == 0.25  # the last one counts
+    assert (
+        Recipe.load(file, ["learning_rate=0.5", "learning_rate=0.25"]).learning_rate == 0.25
+    )  # the last one counts
 
 
 def test_steps_replace_epochs_and_epochs_steps(tmp_path: Path) -> None:
@@ -148,9 +164,9 @@ def test_steps_replace_epochs_and_epochs_steps(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("setting", "message"),
     [
-        ("rate", "key=value"),
+        ("learning_rate", "key=value"),
         ("lerning_rate=1", "lerning_rate"),
-        ("rate=fast", "a number"),
+        ("learning_rate=fast", "a number"),
         ("batch=", "batch"),
         ("=3", "unknown key"),
     ],
@@ -171,7 +187,27 @@ def test_a_wrong_setting_is_named(tmp_path: Path, setting: str, message: str) ->
     ],
 )
 def test_sets_have_weights(entries: tuple[str, ...], expected: object) -> None:
-    assert Recipe(steps=1, data=entries).sets() == expected
+    assert Recipe(steps=1, size=32, data=entries).sets() == expected
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {"zoom": 0.5}, {"flip": True}, {"tone": 0.1}, {"data": ("photos=9", "early")},
+        {"size": 32, "shuffle": False},
+    ],
+)  # fmt: skip
+def test_a_key_without_effect_is_an_error(keys: dict[str, Any]) -> None:
+    key = list(keys)[-1]
+    with pytest.raises(RecipeError, match=f"{key} = .* has no effect with size = "):
+        Recipe(steps=1, **keys)
+    Recipe(steps=1, **{**keys, "size": 32 - keys.get("size", 0)})  # control: with the other size
+
+
+def test_every_key_is_explained() -> None:
+    text = (RECIPES[0].parents[1] / "docs" / "recipe.md").read_text()
+    explained = {line.split("`")[1] for line in text.splitlines() if line.startswith("| `")}
+    assert explained == {field.name for field in fields(Recipe)}
 
 
 @pytest.mark.parametrize("entry", ["photos=", "photos=many", "a=0", "a=-1", "a=nan", "a=inf"])
@@ -208,7 +244,7 @@ WORDS = st.text("abc.:/ é", min_size=1, max_size=8)
 
 @given(
     st.fixed_dictionaries(
-        {"steps": st.integers(1, 10**9)},
+        {"steps": st.integers(1, 10**9), "size": st.integers(1, 999)},
         optional={
             "name": WORDS,
             "k": st.none() | st.integers(-3, 9),
@@ -217,7 +253,7 @@ WORDS = st.text("abc.:/ é", min_size=1, max_size=8)
             "data": st.lists(WORDS, min_size=1).map(tuple),
             "learn": st.lists(WORDS, min_size=1).map(tuple),
             "zoom": st.floats(0, 1, exclude_min=True),
-            "rate": st.floats(0, 1e9, exclude_min=True),
+            "learning_rate": st.floats(0, 1e9, exclude_min=True),
             "flip": st.booleans(),
             "optimizer": st.sampled_from(["adam", "adamw"]),
             "seed": st.integers(0, 2**40),

@@ -41,7 +41,8 @@ def plan(
     `output` is a folder, or for one picture a file. Folders are read one level deep, or with
     `recursive` all the way down, and their structure is kept. A picture that is missing is a job
     too (reading it fails, the rest goes on). Raises LimnerError for what spoils the whole call: a
-    folder without pictures, a result in the folder of its input, two results of one name.
+    folder without pictures, a result in the folder of its input, two results of one name, a file to
+    write that is an input.
     """
     if _is_file(inputs, output):
         names = [(inputs[0], _check_suffix(output, format))]
@@ -64,16 +65,17 @@ def plan(
         for path, target in names
     ]
     _refuse_same_target(jobs)
+    _refuse_inputs_as_targets(jobs)
     return jobs
 
 
 def _is_file(inputs: Sequence[Path], output: Path) -> bool:
     """Whether -o names a file: one picture goes in, and the name that is given has an ending."""
-    if output.is_dir():
+    if os.path.isdir(output):
         return False
-    if len(inputs) == 1 and not inputs[0].is_dir():
-        return output.suffix != "" or output.exists()
-    if output.exists() or output.suffix.lower() in SUFFIXES:
+    if len(inputs) == 1 and not os.path.isdir(inputs[0]):
+        return output.suffix != "" or os.path.exists(output)
+    if os.path.exists(output) or output.suffix.lower() in SUFFIXES:
         raise LimnerError(f"{output}: names one file, but several pictures go in; give a folder")
     return False
 
@@ -101,7 +103,7 @@ def _endings(format: str) -> tuple[str, ...]:
 
 def _pictures(given: Path, recursive: bool) -> list[tuple[Path, Path]]:
     """The pictures of one input, each with its place below the output folder."""
-    if not given.is_dir():
+    if not os.path.isdir(given):
         return [(given, Path(given.name))]
     found = [(path, path.relative_to(given)) for path in _walk(given, recursive)]
     if not found:
@@ -123,47 +125,69 @@ def _walk(folder: Path, recursive: bool) -> Iterator[Path]:
     for entry in entries:
         if entry.name.startswith("."):
             continue
-        if not entry.is_dir():
+        if not os.path.isdir(entry):
             if entry.suffix.lower() in SUFFIXES:
                 yield entry
-        elif recursive and not entry.is_symlink():
+        elif recursive and not os.path.islink(entry):
             yield from _walk(entry, recursive)
 
 
 def _same(one: Path, other: Path) -> bool:
     """Whether two spellings mean one place on the disk, through links too."""
-    if one.exists() and other.exists():
-        return os.path.samefile(one, other)
-    return one.resolve() == other.resolve()
+    return not _identity(one).isdisjoint(_identity(other))
+
+
+def _identity(path: Path) -> set[object]:
+    """What tells a place on the disk: its path without links, and the file's own number."""
+    known: set[object] = {os.path.realpath(path)}
+    if os.path.exists(path):
+        found = os.stat(path)
+        known.add((found.st_dev, found.st_ino))
+    return known
 
 
 def _refuse_own_folder(
     inputs: Sequence[Path], output: Path, recursive: bool, names: Sequence[tuple[Path, Path]]
 ) -> None:
-    folders = {(path if path.is_dir() else path.parent, output) for path in inputs}
+    folders = {(path if os.path.isdir(path) else path.parent, output) for path in inputs}
     folders |= {(path.parent, target.parent) for path, target in names}
     for folder, target in sorted(folders):
         if _same(folder, target):
             raise LimnerError(f"{target}: is the folder of the input; give another folder after -o")
     for path in inputs:
-        if recursive and path.is_dir() and output.resolve().is_relative_to(path.resolve()):
+        if recursive and os.path.isdir(path) and _lies_in(output, path):
             raise LimnerError(
                 f"{output}: lies in the input {path}, and --recursive would take its results for "
                 "inputs; give a folder outside after -o"
             )
 
 
+def _lies_in(path: Path, folder: Path) -> bool:
+    return Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder))
+
+
 def _refuse_same_target(jobs: Sequence[Job]) -> None:
     writers: dict[Path, Path] = {}
     for job in jobs:
         for target in job.targets():
-            place = target.parent.resolve() / target.name
+            place = Path(os.path.realpath(target.parent), target.name)
             if place in writers:
                 raise LimnerError(
                     f"{target}: would be written by {writers[place]} and by {job.input}; "
                     "color them into two folders"
                 )
             writers[place] = job.input
+
+
+def _refuse_inputs_as_targets(jobs: Sequence[Job]) -> None:
+    inputs = {key: job.input for job in jobs for key in _identity(job.input)}
+    for job in jobs:
+        for target in job.targets():
+            for key in _identity(target) & inputs.keys():
+                raise LimnerError(
+                    f"{target}: would be written over the input {inputs[key]}; "
+                    "give another name or folder after -o"
+                )
 
 
 def make_folders(jobs: Sequence[Job]) -> None:

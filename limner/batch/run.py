@@ -1,5 +1,6 @@
 """Color many pictures, one after the other; a bad picture does not stop the rest."""
 
+import os
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -57,7 +58,7 @@ def run(
 
 def _color(job: Job, painter: "Painter", quality: int, overwrite: bool, start: float) -> Result:
     for target in job.targets():
-        if not overwrite and target.exists():
+        if not overwrite and os.path.lexists(target):
             raise PictureError(f"{target}: exists already; add --overwrite to replace it")
     painting = painter.colorize(job.input)
     painting.save(job.output, quality=quality, overwrite=overwrite)

@@ -24,10 +24,33 @@ def evaluate(
     ] = "val",
     json: Json = False,
 ) -> None:
-    """Score a model on pictures whose colors are known.
+    """Score a model on pictures whose colors are known, beside simple answers.
 
-    Its row `ours` stands beside grey, the mean color, another picture's colors, the best that its
-    classes and stride allow, and the truth; each value with its 95 % interval over the pictures.
+    Each value is a mean over the pictures, ± half the width of its 95 % interval.
+
+    \b
+    Rows, the colors that are joined with the light of the picture:
+      ours      the model's
+      grey      none
+      mean      the mean color of these pictures everywhere
+      other     the colors of the next picture in order
+      best      the true class of every cell: what classes and stride allow
+      truth     the picture's own
+      majority  the most frequent class of the train split everywhere
+      lookup    the colors of the train split at the same level of grey, no network
+    majority and lookup are there for RGB palettes and sets with a train split.
+
+    \b
+    Columns (v: lower is better, ^: higher is better):
+      loss         v  cross-entropy of the class of each cell, nats
+      accuracy     ^  share of cells whose likeliest class is the true one, 0..1
+      auc          ^  share of pixels with an ab error below 0..150, mean, 0..1
+      ab_error     v  distance in the ab plane of CIELAB, mean over pixels
+      de2000       v  CIEDE2000 color difference, mean over pixels
+      psnr         ^  peak signal-to-noise ratio of sRGB, dB, at most 60
+      colorfulness    of the result (Hasler, Suesstrunk 2003); compare with truth
+      light_error  v  change of L*, mean over pixels: rounding to 8 bits
+    loss and accuracy are those of rows that give every class a probability.
 
     \b
     Examples:
@@ -37,7 +60,7 @@ def evaluate(
     """
     from limner.evaluate import evaluate as score
 
-    with Progress("pictures") as progress:
+    with Progress("pictures read") as progress:
         document = score(model, data, split, on_picture=progress.update)
     if json:
         print_json(document)

@@ -1,5 +1,6 @@
 """`limner palette`: learn the colors that a model may say, and look at them."""
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -59,7 +60,7 @@ def learn(
     """
     if grid and (k is not None or space != "ab"):
         raise PaletteError("--grid: has its own classes, in ab; leave -k and --space rgb away")
-    _refuse_existing(output, overwrite)
+    _check_output(output, overwrite)
     need_extra("palette learn", ["PIL"])
     from limner.color import rgb8_to_lab
     from limner.dataset import find
@@ -144,6 +145,11 @@ def _sheet(palette: "Palette") -> "NDArray[np.uint8]":
     return np.ascontiguousarray(sheet.repeat(SIDE, axis=0).repeat(SIDE, axis=1))
 
 
-def _refuse_existing(path: Path, overwrite: bool) -> None:
-    if path.exists() and not overwrite:
+def _check_output(path: Path, overwrite: bool) -> None:
+    """Raise PaletteError, before the long work, where the palette could not be written."""
+    if not os.path.isdir(path.parent):
+        raise PaletteError(f"{path}: the folder {path.parent} does not exist; make it first")
+    if os.path.isdir(path):
+        raise PaletteError(f"{path}: a folder stands there; give the name of a file")
+    if os.path.lexists(path) and not overwrite:
         raise PaletteError(f"{path}: exists already; add --overwrite to replace it")

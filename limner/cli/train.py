@@ -55,9 +55,10 @@ def train(
     The run's folder keeps metrics.jsonl. Prints the folder when the training is done.
 
     \b
-    Keys of a recipe:
+    Keys of a recipe (docs/recipe.md explains them):
       name network k NF width encoder learn data split holdout palette size zoom flip tone
-      shuffle batch epochs steps optimizer rate warmup schedule decay average validate seed
+      shuffle batch epochs steps optimizer learning_rate warmup schedule weight_decay ema
+      validate seed
 
     \b
     Examples:
@@ -111,6 +112,8 @@ def _report(progress: Progress) -> "Report":
     def report(step: int, steps: int, record: dict[str, Any] | None) -> None:
         if record is None:
             progress.update(step, steps)
+        elif "decoding" in record:
+            progress.note(f"decoding {record['decoding']}: {step:,} of {steps:,} pictures")
         elif "validation" in record:
             scores = (f"{name} {value:.4f}" for name, value in record["validation"].items())
             say(f"step {step:,} of {steps:,}: validation {', '.join(scores)}")

@@ -4,7 +4,6 @@ written last and names them. Whatever interrupts a save, the older checkpoint st
 
 import hashlib
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ import safetensors.torch
 import torch
 
 from limner.errors import TrainingError
+from limner.files import write_atomically
 
 PART = 15_000_000  # bytes; small enough for any host of files
 HEAD = "checkpoint.json"
@@ -65,20 +65,3 @@ def load(run: Path) -> tuple[int, dict[str, torch.Tensor], dict[str, Any]]:
             )
         content += part
     return step, safetensors.torch.load(bytes(content)), head
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all: a temporary file beside it, then a rename."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with beside.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
-    except OSError as error:
-        raise TrainingError(
-            f"{path}: cannot be written ({error.strerror}); make room or choose another folder"
-        ) from error
-    finally:
-        beside.unlink(missing_ok=True)

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from limner.card import CHANNELS, KEY, Card, card_of, read_model
 from limner.errors import ModelError, RecipeError
-from limner.learn.checkpoint import write_atomically
+from limner.files import write_atomically
 from limner.networks import NETWORKS, Network, build
 
 TOLERANCE = 1e-4  # largest difference between torch and ONNX Runtime, in any logit or feature

@@ -1,11 +1,13 @@
 """Fitting a network: one visible loop that can stop after any step and go on bit for bit."""
 
+import hashlib
 import json
 import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch.func import functional_call
@@ -13,12 +15,24 @@ from torch.nn.functional import cross_entropy
 
 import limner
 from limner.errors import TrainingError
-from limner.learn import checkpoint, machine
+from limner.files import write_atomically
+from limner.learn import machine
 from limner.learn.batches import Batch, ahead
 from limner.learn.export import load
 from limner.learn.metrics import Metrics, Report
-from limner.learn.run import FORMAT, Run, assemble, build, described, moving, rate, save, take_up
-from limner.learn.sources import gather
+from limner.learn.run import (
+    FORMAT,
+    Run,
+    assemble,
+    build,
+    described,
+    learned_state,
+    learning_rate,
+    restore,
+    save,
+)
+from limner.learn.sources import Progress, gather
+from limner.networks import Network
 from limner.palette import Palette
 from limner.recipe import Recipe
 
@@ -49,19 +63,17 @@ def start(
         )
     where = machine.choose_device(device)
     chosen, measured = machine.choose_precision(precision, where)
+    network: Network
+    origin: dict[str, Any] | None = None
     if source:
         loaded, card = load(source)
-        sources = gather(recipe, card.palette)
+        sources = gather(recipe, card.palette, report and decoding(report))
         network = build(recipe, sources.palette, pretrained=False)
-        try:
-            network.load_state_dict(loaded.state_dict())
-        except RuntimeError as error:
-            raise TrainingError(
-                f"{source}: its network ({card.network}) is not the recipe's "
-                f"({recipe.network} {recipe.network_arguments()}); use the model's own"
-            ) from error
+        take_weights(network, loaded, source)
+        digest = hashlib.sha256(source.read_bytes()).hexdigest()
+        origin = {"name": card.name, "sha256": digest, "data": card.data, "license": card.license}
     else:
-        sources = gather(recipe, None)
+        sources = gather(recipe, None, report and decoding(report))
         network = build(recipe, sources.palette, pretrained=True)
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -75,6 +87,7 @@ def start(
         "recipe": recipe.to_dict(),
         "palette": sources.palette.to_json(),
         "data": sources.described,
+        "from": origin,  # the model that it began with, whose data and terms go with the weights
         "precision": chosen,
         "measured": measured,
         "device": where.type,
@@ -82,8 +95,24 @@ def start(
     }
     run = assemble(folder, recipe, sources, network, chosen, where)
     save(run)  # so that going on never needs the model or the encoder that it began with
-    checkpoint.write_atomically(folder / "run.json", json.dumps(document, indent=1).encode())
+    write_atomically(folder / "run.json", json.dumps(document, indent=1).encode())
     fit(run, report)
+
+
+def take_weights(network: Network, loaded: Network, source: Path) -> None:
+    """Give `network` the weights of a model. Raises TrainingError if it is another network."""
+    try:
+        network.load_state_dict(loaded.state_dict())
+    except RuntimeError as error:
+        raise TrainingError(
+            f"{source}: its network ({loaded.arguments}) is not the recipe's "
+            f"({network.arguments}); use the model's own"
+        ) from error
+
+
+def decoding(report: Report) -> Progress:
+    """Tell `report` how far a set is decoded, as the record {"decoding": its name}."""
+    return lambda name, done, total: report(done, total, {"decoding": name})
 
 
 def resume(folder: Path, report: Report | None = None) -> None:
@@ -95,17 +124,22 @@ def resume(folder: Path, report: Report | None = None) -> None:
     document = described(folder)
     recipe = Recipe.from_dict(document["recipe"], str(folder / "run.json"))
     palette = Palette.from_json(document["palette"], str(folder / "run.json"))
-    sources = gather(recipe, palette)
+    sources = gather(recipe, palette, report and decoding(report))
     if sources.described != document["data"]:
         raise TrainingError(
             f"{folder}: the data are not those that the run began with "
             f"({sources.described} instead of {document['data']}); restore them"
         )
+    if document["device"] == "cuda" and not torch.cuda.is_available():
+        raise TrainingError(
+            f"{folder}: the run began on CUDA, and torch finds no CUDA device here; "
+            "go on with it on a machine that has one"
+        )
     torch.set_num_threads(document["threads"])
     network = build(recipe, palette, pretrained=False)
-    where = machine.choose_device(document["device"])
+    where = torch.device(document["device"])
     run = assemble(folder, recipe, sources, network, document["precision"], where)
-    take_up(run)
+    restore(run)
     fit(run, report)
 
 
@@ -149,7 +183,7 @@ def fit(run: Run, report: Report | None = None) -> None:
 def learn(run: Run, batch: Batch) -> torch.Tensor:
     """One step on one batch; its loss (mean cross-entropy in nats over the cells), detached."""
     for group in run.optimizer.param_groups:
-        group["lr"] = rate(run.recipe, run.step, run.steps)
+        group["lr"] = learning_rate(run.recipe, run.step, run.steps)
     inputs, classes = (part.to(run.device, non_blocking=True) for part in batch)
     inputs = inputs.contiguous(memory_format=torch.channels_last)
     with torch.autocast(run.device.type, torch.bfloat16, enabled=run.precision == "bf16"):
@@ -160,14 +194,12 @@ def learn(run: Run, batch: Batch) -> torch.Tensor:
     run.optimizer.zero_grad(set_to_none=True)
     loss.backward()
     run.optimizer.step()
-    if run.average:
+    if run.ema:
         # The mean's horizon grows with the steps done, so that the start is soon forgotten.
-        share = 1 - min(run.recipe.average, (run.step + 1) / (run.step + 10))
-        values = moving(run.network)
+        share = 1 - min(run.recipe.ema, (run.step + 1) / (run.step + 10))
+        values = learned_state(run.network)
         with torch.no_grad():
-            torch._foreach_lerp_(
-                list(run.average.values()), [values[name] for name in run.average], share
-            )
+            torch._foreach_lerp_(list(run.ema.values()), [values[name] for name in run.ema], share)
     return loss.detach()
 
 
@@ -180,7 +212,7 @@ def validate(run: Run, held: list[Batch]) -> dict[str, float]:
         inputs = inputs.to(run.device).contiguous(memory_format=torch.channels_last)
         classes = classes.to(run.device)
         with torch.autocast(run.device.type, torch.bfloat16, enabled=run.precision == "bf16"):
-            logits = functional_call(run.network, run.average, (inputs,)).float()
+            logits = functional_call(run.network, run.ema, (inputs,)).float()
         loss += float(cross_entropy(logits, classes, reduction="sum"))
         right += float((logits.argmax(dim=1) == classes).sum())
         cells += classes.numel()

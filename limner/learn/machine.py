@@ -62,15 +62,3 @@ def step_seconds(precision: str, device: torch.device, limit: float = 0.4) -> fl
             torch.cuda.synchronize()
         best = min(best, time.perf_counter() - start)
     return best
-
-
-def matrix_peak(size: int = 1536, limit: float = 0.5) -> float:
-    """Multiply-adds a second of the machine's best float32 matrix product (a roof for training)."""
-    a, b = torch.rand(size, size), torch.rand(size, size)
-    best = float("inf")
-    begin = time.perf_counter()
-    while time.perf_counter() - begin < limit or best == float("inf"):
-        start = time.perf_counter()
-        a @ b
-        best = min(best, time.perf_counter() - start)
-    return size**3 / best

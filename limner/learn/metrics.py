@@ -3,13 +3,14 @@
 import json
 import math
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import torch
 
 from limner.errors import TrainingError
-from limner.learn import checkpoint
-from limner.learn.run import Run, rate
+from limner.files import write_atomically
+from limner.learn.run import Run, learning_rate
 
 Report = Callable[[int, int, dict[str, Any] | None], None]  # step, steps, record or None
 
@@ -22,8 +23,8 @@ class Metrics:
         kept = []
         if self.path.exists():
             lines = self.path.read_text().split("\n")[:-1]  # a line without its end was cut short
-            kept = [line for line in lines if json.loads(line)["step"] <= run.step]
-        checkpoint.write_atomically(self.path, "".join(f"{line}\n" for line in kept).encode())
+            kept = [line for line in lines if _step(self.path, line) <= run.step]
+        write_atomically(self.path, "".join(f"{line}\n" for line in kept).encode())
         self.waiting: list[dict[str, Any]] = []
 
     def training(self, losses: list[torch.Tensor]) -> None:
@@ -43,20 +44,36 @@ class Metrics:
 
     def add(self, values: dict[str, Any]) -> None:
         step = {"step": self.run.step, "seconds": round(self.run.seconds, 2)}
-        record = {**step, "rate": rate(self.run.recipe, self.run.step - 1, self.run.steps)}
+        record = {
+            **step,
+            "learning_rate": learning_rate(self.run.recipe, self.run.step - 1, self.run.steps),
+        }
         self.waiting.append({**record, **values})
         if self.report:
             self.report(self.run.step, self.run.steps, self.waiting[-1])
 
     def flush(self) -> None:
         """Append what waits, just before the checkpoint that covers it is saved."""
-        with self.path.open("a") as file:
-            file.writelines(json.dumps(record) + "\n" for record in self.waiting)
+        try:
+            with self.path.open("a") as file:
+                file.writelines(json.dumps(record) + "\n" for record in self.waiting)
+        except OSError as error:
+            raise TrainingError(
+                f"{self.path}: cannot be written ({error.strerror}); make room, "
+                f"then go on with: limner train {self.run.folder}"
+            ) from error
         self.waiting = []
+
+
+def _step(path: Path, line: str) -> int:
+    try:
+        return int(json.loads(line)["step"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise TrainingError(f"{path}: a damaged line ({line:.60}); remove the line") from error
 
 
 def diverged(step: int, what: str, value: float) -> TrainingError:
     return TrainingError(
         f"step {step:,}: the {what} is {value}; "
-        "lower the rate, and start anew or from the last checkpoint"
+        "start anew with a lower one: --set learning_rate=..."
     )

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from limner import networks
 from limner.card import Card
 from limner.color import rgb8_to_lab
-from limner.errors import TrainingError
+from limner.errors import ModelError, TrainingError
 from limner.learn import checkpoint
 from limner.learn.batches import inputs_and_classes
 from limner.learn.export import export
@@ -37,6 +37,10 @@ def release(run: Path, output: Path, *, name: str | None = None, overwrite: bool
     TrainingError for a run without a whole checkpoint, ModelError if the file would differ from the
     network or exists unasked.
     """
+    if output.exists() and not overwrite:
+        raise ModelError(f"{output}: exists already; choose another name or add --overwrite")
+    if not output.parent.is_dir():
+        raise ModelError(f"{output}: its folder does not exist; make it first")
     document = described(run)
     step, tensors, _ = checkpoint.load(run)
     recipe = Recipe.from_dict(document["recipe"], str(run / "run.json"))
@@ -45,16 +49,19 @@ def release(run: Path, output: Path, *, name: str | None = None, overwrite: bool
     weights = {
         k.removeprefix("network/"): v for k, v in tensors.items() if k.startswith("network/")
     }
-    averaged = {
-        k.removeprefix("average/"): v for k, v in tensors.items() if k.startswith("average/")
-    }
+    averaged = {k.removeprefix("ema/"): v for k, v in tensors.items() if k.startswith("ema/")}
     try:
         network.load_state_dict({**weights, **averaged})
     except RuntimeError as error:
         raise TrainingError(f"{run}: the checkpoint does not fit the recipe's network") from error
     network.eval()
     temperature, chroma, scores = fit_decoding(network, recipe, palette)
-    terms = dict.fromkeys(described_set["terms"] for described_set in document["data"].values())
+    origin = document["from"]
+    terms = dict.fromkeys(told["terms"] for told in document["data"].values())
+    license = "the weights carry the terms of the pictures they were trained on: "
+    license += "; ".join(terms)
+    if origin:
+        license += f"; and those of {origin['name']}, from which they started: {origin['license']}"
     card = Card(
         name=name or recipe.name,
         task="colorize",
@@ -66,11 +73,15 @@ def release(run: Path, output: Path, *, name: str | None = None, overwrite: bool
         palette=palette,
         temperature=temperature,
         chroma=chroma,
-        recipe={**recipe.to_dict(), "steps_done": step, "precision": document["precision"]},
+        recipe={
+            **recipe.to_dict(),
+            "steps_done": step,
+            "precision": document["precision"],
+            "from": origin,
+        },
         data=document["data"],
         scores=scores,
-        license="the weights carry the terms of the pictures they were trained on: "
-        + "; ".join(terms),
+        license=license,
     )
     export(network, card, output, overwrite=overwrite)
     return card

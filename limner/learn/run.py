@@ -19,6 +19,7 @@ from limner.palette import Palette
 from limner.recipe import Recipe
 
 FORMAT = 1  # of run.json
+KEYS = ("recipe", "palette", "data", "from", "precision", "device", "threads")
 
 
 @dataclass
@@ -31,7 +32,7 @@ class Run:
     network: networks.Network
     sources: Sources
     optimizer: torch.optim.Optimizer
-    average: dict[str, torch.Tensor]  # running means of what learns; empty without `average`
+    ema: dict[str, torch.Tensor]  # running means of what learns; empty without `ema`
     precision: machine.Precision
     device: torch.device
     step: int = 0
@@ -47,12 +48,16 @@ def described(folder: Path) -> dict[str, Any]:
     try:
         document = json.loads((folder / "run.json").read_text())
     except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not JSON"
         raise TrainingError(
-            f"{folder}: holds no run (run.json: {error}); "
+            f"{folder}: holds no run (run.json: {reason}); "
             "start one with `limner train RECIPE.toml -o RUN`"
         ) from error
     if not isinstance(document, dict) or document.get("format") != FORMAT:
         raise TrainingError(f"{folder}: its run.json is not of format {FORMAT}; upgrade limner")
+    missing = [key for key in KEYS if key not in document]
+    if missing:
+        raise TrainingError(f"{folder}: its run.json lacks {missing[0]!r}; start the run anew")
     return document
 
 
@@ -75,17 +80,15 @@ def assemble(
     network.to(device).to(memory_format=torch.channels_last)
     parameters = [p for p in network.parameters() if p.requires_grad]
     kind = torch.optim.AdamW if recipe.optimizer == "adamw" else torch.optim.Adam
-    optimizer = kind(parameters, recipe.rate, weight_decay=recipe.decay)
+    optimizer = kind(parameters, recipe.learning_rate, weight_decay=recipe.weight_decay)
     network.train()
-    average = {}
-    if recipe.average:
-        average = {name: value.detach().clone() for name, value in moving(network).items()}
-    return Run(
-        folder, recipe, sources.palette, network, sources, optimizer, average, precision, device
-    )
+    ema = {}
+    if recipe.ema:
+        ema = {name: value.detach().clone() for name, value in learned_state(network).items()}
+    return Run(folder, recipe, sources.palette, network, sources, optimizer, ema, precision, device)
 
 
-def moving(network: nn.Module) -> dict[str, torch.Tensor]:
+def learned_state(network: nn.Module) -> dict[str, torch.Tensor]:
     """What training changes: the parameters that learn, and the statistics of live norms."""
     learned: dict[str, torch.Tensor] = {
         n: p for n, p in network.named_parameters() if p.requires_grad
@@ -99,18 +102,26 @@ def moving(network: nn.Module) -> dict[str, torch.Tensor]:
 
 
 def save(run: Run) -> None:
-    """The run's checkpoint: weights, running means, the optimizer's moments, step and seconds."""
+    """The run's checkpoint: weights, running means, the optimizer's moments, step and seconds.
+
+    Raises TrainingError for weights that are not finite: the older checkpoint stays.
+    """
+    if not all(bool(p.isfinite().all()) for p in run.network.parameters()):
+        raise TrainingError(
+            f"step {run.step:,}: weights are not finite any more; "
+            "start anew with a lower one: --set learning_rate=..."
+        )
     tensors = {f"network/{name}": value for name, value in run.network.state_dict().items()}
-    tensors |= {f"average/{name}": value for name, value in run.average.items()}
+    tensors |= {f"ema/{name}": value for name, value in run.ema.items()}
     for index, moments in run.optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer/{index}/{name}": value for name, value in moments.items()}
     checkpoint.save(run.folder, run.step, tensors, {"seconds": round(run.seconds, 3)})
 
 
-def take_up(run: Run) -> None:
+def restore(run: Run) -> None:
     """Put the folder's checkpoint into the run. Raises TrainingError if it does not fit."""
     step, tensors, state = checkpoint.load(run.folder)
-    groups: dict[str, dict[str, torch.Tensor]] = {"network": {}, "average": {}, "optimizer": {}}
+    groups: dict[str, dict[str, torch.Tensor]] = {"network": {}, "ema": {}, "optimizer": {}}
     moments: dict[int, dict[str, torch.Tensor]] = {}
     try:
         for name, value in tensors.items():
@@ -120,8 +131,8 @@ def take_up(run: Run) -> None:
             index, _, moment = name.partition("/")
             moments.setdefault(int(index), {})[moment] = value
         run.network.load_state_dict(groups["network"])
-        for name, value in run.average.items():
-            value.copy_(groups["average"][name])
+        for name, value in run.ema.items():
+            value.copy_(groups["ema"][name])
         whole = run.optimizer.state_dict()
         run.optimizer.load_state_dict({**whole, "state": moments})
     except (RuntimeError, KeyError, ValueError) as error:
@@ -131,11 +142,11 @@ def take_up(run: Run) -> None:
     run.step, run.seconds = step, state["seconds"]
 
 
-def rate(recipe: Recipe, step: int, steps: int) -> float:
+def learning_rate(recipe: Recipe, step: int, steps: int) -> float:
     """The learning rate of a step: linear warm-up, then constant or half a cosine down to 0."""
     if step < recipe.warmup:
-        return recipe.rate * (step + 1) / recipe.warmup
+        return recipe.learning_rate * (step + 1) / recipe.warmup
     if recipe.schedule == "constant":
-        return recipe.rate
+        return recipe.learning_rate
     done = (step - recipe.warmup) / max(1, steps - recipe.warmup)
-    return recipe.rate * 0.5 * (1 + math.cos(math.pi * done))
+    return recipe.learning_rate * 0.5 * (1 + math.cos(math.pi * done))

@@ -1,7 +1,8 @@
 """What a recipe learns from: its sets, their validation pictures, and the palette."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,8 @@ from limner.learn.data import Pictures
 from limner.palette import Palette
 from limner.recipe import Recipe
 from limner.weights import palette as embedded_palette
+
+Progress = Callable[[str, int, int], None]  # set, pictures decoded, pictures in all
 
 GRID_SAMPLE = 1_000_000  # pixels that decide which cells of the ab grid are classes
 VALIDATION_BATCH = 100
@@ -56,41 +59,41 @@ class Sources:
                 yield torch.from_numpy(light), torch.from_numpy(classes)
 
 
-def gather(recipe: Recipe, palette: Palette | None) -> Sources:
+def gather(recipe: Recipe, palette: Palette | None, progress: Progress | None = None) -> Sources:
     """Find, decode and cut the recipe's sets; `palette` is given, or the recipe names it.
 
-    With `holdout`, so many pictures (shared among the sets by weight) are cut from the training
-    split for validation; without, the `val` splits validate.
+    With `holdout`, so many pictures (shared among the sets by weight, at most a fifth of each) are
+    cut from the training split for validation; without, the `val` splits validate.
     """
     shares = sum(weight for _, weight in recipe.sets())
     sets, held, described = [], [], {}
     for spec, weight in recipe.sets():
         found = find(spec, recipe.split)
-        pictures = data.load(found)
-        described[spec] = {
-            "split": found.split,
-            "pictures": len(found),
-            "fingerprint": found.fingerprint(),
-            "terms": found.terms,
-        }
+        pictures = data.load(found, progress and partial(progress, spec))
+        cut = 0
         if recipe.holdout:
-            cut = round(recipe.holdout * weight / shares)
-            if not 0 < cut < len(pictures):
-                raise DataError(
-                    f"{spec}: {len(pictures)} pictures, of which holdout = {recipe.holdout} would "
-                    f"cut {cut} for validation; choose another holdout in the recipe"
-                )
+            if len(pictures) < 2:
+                raise DataError(f"{spec}: one picture cannot be split by holdout; give more")
+            most = max(1, len(pictures) // 5)
+            cut = min(max(1, round(recipe.holdout * weight / shares)), most)
             order = np.random.default_rng(CUT_SEED).permutation(len(pictures))
             sets.append(pictures.take(np.sort(order[cut:])))
             held.append(pictures.take(np.sort(order[:cut])))
         elif found.split == WHOLE:
             raise DataError(
-                f"{spec}: a folder without a val split; set holdout in the recipe, so that some "
-                "of its pictures are kept for validation"
+                f"{spec}: a folder without a val split; keep some of its pictures for validation "
+                "with --set holdout=..."
             )
         else:
             sets.append(pictures)
-            held.append(data.load(find(spec, "val")))
+            held.append(data.load(find(spec, "val"), progress and partial(progress, spec)))
+        described[spec] = {
+            "split": found.split,
+            "pictures": len(found) - cut,
+            "held_out": cut,
+            "fingerprint": found.fingerprint(),
+            "terms": found.terms,
+        }
     if palette is None:
         palette = _palette(recipe, sets)
     per_epoch = -(-sum(map(len, sets)) // recipe.batch)

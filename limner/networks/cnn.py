@@ -34,7 +34,7 @@ def double() -> nn.Module:
 
 
 class CNN(Network):
-    """The colorization CNN of part A of the write-up (docs/writeup.md), layer by layer.
+    """The colorization CNN of part A of the write-up that limner grew from, layer by layer.
 
     k: kernel size (odd); NF: width; NC: classes; NIn: input channels.
     features: [N, NC, H, W]; logits: [N, NC, H, W]. 86,784 parameters at the defaults.

@@ -8,7 +8,7 @@ from limner.networks.network import Network, check_counts, check_kernel, check_s
 
 
 class UNet(Network):
-    """The colorization UNet of part B of the write-up (docs/writeup.md).
+    """The colorization UNet of part B of the write-up that limner grew from.
 
     B4 sees B3 and B2, B5 sees B4 and B1, Out sees B5 and the picture, joined along the channels in
     that order. k: kernel size (odd); NF: width; NC: classes; NIn: input channels.

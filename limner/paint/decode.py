@@ -28,9 +28,7 @@ def decode(
     """
     probabilities, _ = _distribution(logits, class_weights, temperature)
     color = palette.expected(probabilities.T).reshape(*logits.shape[1:], -1)
-    if palette.space == "rgb":
-        color = rgb_to_lab(color / np.float32(255))[..., 1:]
-    return np.ascontiguousarray(color * np.float32(chroma), np.float32)
+    return np.ascontiguousarray(_ab(palette, color) * np.float32(chroma), np.float32)
 
 
 def certainty(logits: Floats, class_weights: Sequence[float] | None = None) -> Floats:
@@ -49,14 +47,32 @@ def certainty(logits: Floats, class_weights: Sequence[float] | None = None) -> F
     return sure.reshape(logits.shape[1:])
 
 
+def undo_weights(logits: Floats, class_weights: Sequence[float] | None) -> Floats:
+    """The model's own logits: [K, ...] less the logs of the class weights of its training.
+
+    Weighted cross-entropy is least where the softmax is proportional to w p.
+    """
+    if class_weights is None:
+        return logits
+    logs = np.log(np.asarray(class_weights, np.float32))
+    return logits - logs.reshape(-1, *[1] * (logits.ndim - 1))
+
+
+def class_ab(palette: Palette) -> Floats:
+    """The ab of every class: [K, 2]."""
+    return _ab(palette, palette.colors)
+
+
+def _ab(palette: Palette, color: Floats) -> Floats:
+    """Colors in the palette's space [..., D] -> ab [..., 2]."""
+    return rgb_to_lab(color / np.float32(255))[..., 1:] if palette.space == "rgb" else color
+
+
 def _distribution(
     logits: Floats, class_weights: Sequence[float] | None, temperature: float
 ) -> tuple[Floats, Floats]:
     """Probabilities and their logs: [K, h, w] -> [K, h w] each."""
-    logs = logits.reshape(len(logits), -1).astype(np.float32)
-    if class_weights is not None:
-        # Weighted cross-entropy is least where the softmax is proportional to w p.
-        logs -= np.log(np.asarray(class_weights, np.float32))[:, None]
+    logs = undo_weights(logits, class_weights).reshape(len(logits), -1).astype(np.float32)
     logs /= np.float32(temperature)
     logs -= logs.max(axis=0)
     probabilities = np.exp(logs)

@@ -17,11 +17,11 @@ from limner.color import (
     linear_to_srgb,
     srgb_to_linear,
 )
+from limner.paint.blocks import block_rows
 
 Floats = NDArray[np.float32]
 Pixels = NDArray[np.uint8]
 
-BLOCK = 24_000  # pixels: planes of float32 below 128 KB, from which malloc asks the system
 LIGHT_STEPS = (1 << 16) - 1  # of luminance: L* is at most 0.014 apart
 ENCODE_STEPS = 1 << 14  # of linear light: at most a fifth of a level of sRGB apart
 TINY = np.float32(1e-9)
@@ -50,7 +50,7 @@ def light_of(pixels: Pixels) -> Floats:
 def join(light: Floats, a: Floats, b: Floats) -> Pixels:
     """L* and ab, [H, W] each -> 8-bit sRGB [H, W, 3]. No chroma gives R = G = B exactly."""
     rgb = np.empty((*light.shape, 3), np.uint8)
-    step = max(1, BLOCK // light.shape[1])
+    step = block_rows(light.shape[1])
     for top in range(0, len(light), step):
         part = slice(top, top + step)
         _join_block(light[part], a[part], b[part], rgb[part])

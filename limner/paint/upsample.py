@@ -7,12 +7,13 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from limner.paint.blocks import block_rows
+
 Floats = NDArray[np.float32]
 
 # L* units: a cell whose light is that far from the pixel's has half the weight.
 # How the kernel and its width were chosen: docs/upsampling.md.
 REACH = 4.0
-BLOCK = 24_000  # pixels: planes of float32 below 128 KB, from which malloc asks the system
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ class Upsampler:
         """Rows top, top + 1, ... of the full picture: light (L*) [r, W] -> C planes [r, W]."""
         planes = [np.empty_like(light) for _ in self._values]
         upper, below = _neighbors(top, len(light), self._down, self._last + 1)
-        step = max(1, BLOCK // light.shape[1])
+        step = block_rows(light.shape[1])
         for first, last in _runs(upper):
             base, corners = self._corners(int(upper[first]))
             for start in range(first, last, step):

@@ -40,9 +40,9 @@ def format_of(path: Path | str) -> str:
 
 def recognize(path: Path) -> str:
     """The format of the file by its first bytes; every other kind is a PictureError."""
-    if path.is_dir():
+    if os.path.isdir(path):
         raise PictureError(f"{path}: a folder, not a picture; give a file")
-    if path.exists() and not path.is_file():
+    if os.path.exists(path) and not os.path.isfile(path):
         raise PictureError(f"{path}: not a regular file; give a picture's file")
     with path.open("rb") as file:
         head = file.read(512)

@@ -125,7 +125,10 @@ def open_picture(path: Path | str, max_pixels: int = PIXEL_LIMIT) -> Picture:
 
 
 def from_array(pixels: Pixels) -> Picture:
-    """A picture in memory: uint8 [H, W] or [H, W, 3]. Raises PictureError for anything else."""
+    """A picture in memory: a copy of uint8 [H, W] or [H, W, 3].
+
+    Raises PictureError for anything else.
+    """
     pixels = np.asarray(pixels)
     grey, color = pixels.ndim == 2, pixels.ndim == 3 and pixels.shape[-1] == 3
     if pixels.dtype != np.uint8 or not (grey or color) or pixels.size == 0:
@@ -134,8 +137,9 @@ def from_array(pixels: Pixels) -> Picture:
             "give uint8 of shape [H, W] or [H, W, 3]"
         )
     height, width = pixels.shape[:2]
-    upright = np.ascontiguousarray(pixels)
-    return Picture("array", width, height, 3 if color else 1, "png", pixels=upright)
+    # Pixels are read when asked for, and the caller's may have changed by then.
+    kept = np.array(pixels, order="C")
+    return Picture("array", width, height, 3 if color else 1, "png", pixels=kept)
 
 
 def read_rgb(path: Path | str, short_side: int | None = None) -> Pixels:

@@ -4,7 +4,7 @@ import os
 import secrets
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pyvips
@@ -82,8 +82,7 @@ def _beside(path: Path, overwrite: bool) -> Iterator[int]:
                 yield descriptor
             finally:
                 os.close(descriptor)
-            _must_be_free(path, overwrite)
-            part.replace(path)
+            _put(part, path, overwrite)
         finally:
             part.unlink(missing_ok=True)
     except OSError as error:
@@ -92,8 +91,20 @@ def _beside(path: Path, overwrite: bool) -> Iterator[int]:
         ) from error
 
 
+def _put(part: Path, path: Path, overwrite: bool) -> None:
+    """Give the file `part` the name `path`."""
+    if not overwrite:
+        # A link, unlike a rename, fails where a file has appeared. What else keeps it from being
+        # made (not every file system has links), the lines below do without, or say.
+        with suppress(OSError):
+            os.link(part, path)
+            return
+    _must_be_free(path, overwrite)
+    part.replace(path)
+
+
 def _must_be_free(path: Path, overwrite: bool) -> None:
-    if path.is_dir():
+    if os.path.isdir(path):
         raise PictureError(f"{path}: a folder stands there; give the name of a file")
     if not overwrite and os.path.lexists(path):
         raise PictureError(f"{path}: exists already; remove it or allow it (--overwrite)")

@@ -3,6 +3,7 @@
 Their terms stand in the models' cards and in LICENSE.
 """
 
+import os
 from pathlib import Path
 
 from limner.errors import ModelError, PaletteError
@@ -20,7 +21,7 @@ def path(name_or_path: Path | str) -> Path:
     """The file of an embedded model's name, or else of a path. Raises ModelError for neither."""
     if str(name_or_path) in names():
         return FOLDER / f"{name_or_path}.onnx"
-    if not Path(name_or_path).is_file():
+    if not os.path.isfile(name_or_path):
         raise ModelError(
             f"{name_or_path}: neither a model's file nor a model's name; "
             f"limner brings {', '.join(names()) or 'none'}"

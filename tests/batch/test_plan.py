@@ -1,5 +1,7 @@
 """The plan of a batch: what goes where, and what is refused before any work."""
 
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -146,6 +148,57 @@ def test_the_input_itself_is_refused_as_output(here: Path) -> None:
     Path("same.png").symlink_to("album/a.png")
     for output in ("album/a.png", "album/../album/a.png", "same.png"):
         assert "the input itself" in refused("album/a.png", output=output)
+
+
+@pytest.mark.parametrize("option", ["compare", "certainty"])
+@pytest.mark.parametrize("spelling", ["x.png", "../{here}/x.png", "link/x.png"])
+def test_what_lies_beside_the_result_is_never_an_input(
+    option: str, spelling: str, here: Path
+) -> None:
+    Path("link").symlink_to(".")
+    photo = f"x.{option}.png"
+    Path(photo).touch()
+    output = spelling.format(here=here.name)
+    assert f"over the input {photo}" in refused(photo, output=output, **{option: True})
+    assert planned(photo, output=output) == [(photo, output)]
+
+
+@pytest.mark.parametrize("link", [Path.symlink_to, Path.hardlink_to])
+def test_a_link_to_an_input_is_never_a_target(link: Callable[..., None], here: Path) -> None:
+    Path("out").mkdir()
+    link(Path("out/b.compare.png"), here / "album/a.png")
+    assert "over the input album/a.png" in refused("album", compare=True)
+    assert len(planned("album")) == 2
+
+
+def test_a_picture_with_an_impossible_name_is_a_job_as_well(here: Path) -> None:
+    name = 300 * "x" + ".png"
+    assert planned(name) == [(name, f"out/{name}")]
+    assert planned(name, "album/a.png")[1] == ("album/a.png", "out/a.png")
+    assert planned("album/a.png", output=name) == [("album/a.png", name)]
+    assert planned("album", output=300 * "x")[0] == ("album/a.png", f"{300 * 'x'}/a.png")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_a_picture_in_a_closed_folder_is_a_job_as_well(here: Path) -> None:
+    Path("attic").chmod(0)
+    try:
+        assert planned("attic/a.png", "album/a.png", recursive=True)[0][0] == "attic/a.png"
+    finally:
+        Path("attic").chmod(0o700)
+
+
+def test_a_stat_that_fails_spoils_nothing(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a folder that is closed to us, which root cannot have."""
+    real = os.stat
+
+    def closed(path: object, *args: object, **options: object) -> os.stat_result:
+        if str(path).startswith("attic/"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return real(path, *args, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(os, "stat", closed)
+    assert planned("attic/b.png", "album/a.png", recursive=True)[0] == ("attic/b.png", "out/b.png")
 
 
 @pytest.mark.parametrize(

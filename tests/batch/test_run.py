@@ -92,6 +92,17 @@ def test_a_bad_picture_is_reported_and_the_rest_goes_on(tmp_path: Path) -> None:
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.png", "z.png"]
 
 
+def test_a_name_that_is_too_long_is_that_pictures_error(tmp_path: Path) -> None:
+    folder = folder_of(tmp_path, "a.png", 245 * "b" + ".png")
+    missing = tmp_path / (300 * "x" + ".png")
+    jobs = plan([missing, folder], tmp_path / "out", compare=True)
+    painted = list(run(jobs, Painter()))  # type: ignore[arg-type]
+    errors = [result.error for result in painted]
+    assert "x.png: cannot be read (File name too long)" in str(errors[0])
+    assert errors[1] is None
+    assert "cannot be written (File name too long)" in str(errors[2])
+
+
 @pytest.mark.parametrize(
     ("name", "kind"), [("mistake.png", ZeroDivisionError), ("stop.png", KeyboardInterrupt)]
 )

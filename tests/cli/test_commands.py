@@ -1,6 +1,7 @@
 """The commands beside `colorize`: what they pass on, and what they print."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -133,6 +134,29 @@ def test_palette_learn_and_show(
     assert np.array_equal(swatches[0], learned.swatches())
 
 
+def test_palette_learn_refuses_before_it_learns(
+    limner: RUN, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("limner.dataset.find", lambda *_: pytest.fail("the work has begun"))
+    for output in (tmp_path / "missing" / "x.json", tmp_path, tmp_path / (300 * "x") / "x.json"):
+        outcome = limner("palette", "learn", "--data", "photos", "-o", output)
+        assert (outcome.code, outcome.out, outcome.err.count("\n")) == (2, "", 1)
+        assert "folder" in outcome.err
+
+
+def test_evaluate_explains_every_row_and_column(limner: RUN) -> None:
+    from limner import evaluate
+
+    text = limner("evaluate", "--help").out
+    names = set(re.findall(r"(?m)^ {4}([a-z0-9_]+) {2,}", text))
+    code = Path(evaluate.__file__).read_text()
+    rows = set(re.findall(r'(?:chroma|logits)\["([a-z]+)"\]', code))
+    assert {"ours", "grey", "mean", "truth", *rows} <= names
+    assert {"other", "best", "majority", "lookup"} <= rows
+    assert {"loss", "accuracy", "auc", "ab_error", "de2000", "psnr"} <= names
+    assert {"colorfulness", "light_error"} <= names
+
+
 def test_palette_grid(limner: RUN, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LIMNER_DATA", str(SAMPLES))
     file = tmp_path / "grid.json"
@@ -176,7 +200,7 @@ def fits(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
 @pytest.fixture
 def recipe(tmp_path: Path) -> Path:
     path = tmp_path / "tiny.toml"
-    path.write_text('name = "tiny"\nnetwork = "unet"\nepochs = 1\n')
+    path.write_text('name = "tiny"\nnetwork = "unet"\nsize = 32\nepochs = 1\n')
     return path
 
 
@@ -184,12 +208,18 @@ def test_train_starts_a_recipe(
     limner: RUN, fits: list[Any], recipe: Path, tmp_path: Path, model: Path
 ) -> None:
     run = tmp_path / "run"
-    options = "--set rate=0.5 --set network=cnn --data photos=9,early --from tiny --precision fp32"
-    outcome = limner("train", recipe, "-o", run, *options.split(), "--device", "cpu")
+    options = "--set learning_rate=0.5 --set network=cnn --data photos=9,early --from tiny"
+    outcome = limner(
+        "train", recipe, "-o", run, *options.split(), "--precision", "fp32", "--device", "cpu"
+    )
     assert (outcome.code, outcome.out) == (0, f"{run}\n")
     kind, started, folder, rest = fits[0]
     assert (kind, folder) == ("start", run)
-    assert (started.network, started.rate, started.data) == ("cnn", 0.5, ("photos=9", "early"))
+    assert (started.network, started.learning_rate, started.data) == (
+        "cnn",
+        0.5,
+        ("photos=9", "early"),
+    )
     assert rest == {"precision": "fp32", "device": "cpu", "source": model}
     assert "step 50 of 100: loss 2.0000" in outcome.err
     assert "step 100 of 100: validation loss 1.5000, accuracy 0.5000" in outcome.err
@@ -198,7 +228,7 @@ def test_train_starts_a_recipe(
 def test_train_goes_on_with_a_run(limner: RUN, fits: list[Any], tmp_path: Path) -> None:
     assert limner("train", tmp_path).code == 0
     assert fits == [("resume", tmp_path)]
-    outcome = limner("train", tmp_path, "--set", "rate=1")
+    outcome = limner("train", tmp_path, "--set", "learning_rate=1")
     assert (outcome.code, outcome.err.count("\n")) == (2, 1)
     assert len(fits) == 1
 

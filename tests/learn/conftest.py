@@ -22,7 +22,7 @@ WHOLE = Recipe(
 CROPS = Recipe(
     name="crops", network="resunet", k=3, NF=4, data=("sample=1", "cifar10:all=3"), holdout=8,
     palette="grid", size=32, zoom=0.5, flip=True, tone=0.3, batch=4, steps=9, optimizer="adamw",
-    rate=2e-3, warmup=3, schedule="cosine", decay=1e-2, average=0.9, validate=4, seed=5,
+    learning_rate=2e-3, warmup=3, schedule="cosine", weight_decay=1e-2, ema=0.9, validate=4, seed=5,
 )  # fmt: skip
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import torch
 
-from limner.errors import TrainingError
+from limner.errors import LimnerError, TrainingError
 from limner.learn import checkpoint
 
 ROOT = Path(__file__).parents[2]
@@ -241,7 +241,7 @@ def test_a_full_disk_is_an_error_of_one_line_and_leaves_the_old_checkpoint(
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(TrainingError, match="cannot be written") as error:
+    with pytest.raises(LimnerError, match="cannot be written") as error:
         checkpoint.save(tmp_path, 2, contents(2), {})
     assert os.strerror(errno.ENOSPC) in str(error.value)
     assert len(str(error.value).splitlines()) == 1
@@ -250,5 +250,5 @@ def test_a_full_disk_is_an_error_of_one_line_and_leaves_the_old_checkpoint(
 
 
 def test_a_folder_that_is_not_there_cannot_be_written(tmp_path: Path) -> None:
-    with pytest.raises(TrainingError, match="cannot be written"):
+    with pytest.raises(LimnerError, match="cannot be written"):
         checkpoint.save(tmp_path / "gone", 1, contents(1), {})

@@ -50,7 +50,6 @@ def test_auto_takes_bf16_only_where_it_is_much_faster(
 def test_a_measurement_measures() -> None:
     for precision in ("fp32", "bf16"):
         assert 0 < machine.step_seconds(precision, CPU, limit=0.0) < 60
-    assert machine.matrix_peak(64, limit=0.0) > 0
 
 
 def test_memory_that_is_kept_still_works() -> None:

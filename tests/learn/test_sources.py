@@ -26,8 +26,8 @@ def contents(pictures: Pictures) -> list[bytes]:
 
 def test_a_holdout_is_shared_by_weight_and_cut_off_for_good() -> None:
     sources = gather(HOLDOUT, None)
-    assert [len(held) for held in sources.held] == [2, 6]
-    assert [len(kept) for kept in sources.sets] == [2, 34]
+    assert [len(held) for held in sources.held] == [1, 6]  # a fifth at most
+    assert [len(kept) for kept in sources.sets] == [3, 34]
     for kept, held, spec in zip(sources.sets, sources.held, ("sample", "cifar10:all"), strict=True):
         every = gather(replace(HOLDOUT, data=(spec,), holdout=1), None)
         whole = contents(every.sets[0]) + contents(every.held[0])
@@ -36,7 +36,7 @@ def test_a_holdout_is_shared_by_weight_and_cut_off_for_good() -> None:
 
 
 def test_the_cut_is_the_same_for_every_seed() -> None:
-    one, other = gather(HOLDOUT, None), gather(replace(HOLDOUT, seed=77, rate=0.1), None)
+    one, other = gather(HOLDOUT, None), gather(replace(HOLDOUT, seed=77, learning_rate=0.1), None)
     for a, b in zip(one.held + one.sets, other.held + other.sets, strict=True):
         assert contents(a) == contents(b)
 
@@ -56,25 +56,32 @@ def test_without_a_holdout_the_val_splits_validate() -> None:
 
 
 @pytest.mark.parametrize(
-    ("sets", "holdout"),
+    ("sets", "holdout", "cut"),
     [
-        (("sample",), 4),  # nothing would be left to learn from
-        (("sample",), 400),
-        (("sample=1", "cifar10:all=99"), 20),  # a share of nothing
-        (("sample=99", "cifar10:all=1"), 5),
+        (("sample",), 400, [1]),  # a fifth of 4, and one at least
+        (("sample=1", "cifar10:all=99"), 20, [1, 8]),
+        (("sample=99", "cifar10:all=1"), 5, [1, 1]),
     ],
 )
-def test_a_set_too_small_for_its_holdout_is_named(sets: tuple[str, ...], holdout: int) -> None:
-    with pytest.raises(DataError, match=f"holdout = {holdout}") as error:
-        gather(replace(HOLDOUT, data=sets, holdout=holdout), None)
-    assert len(str(error.value).splitlines()) == 1
+def test_a_small_set_gives_a_fifth_at_most(
+    sets: tuple[str, ...], holdout: int, cut: list[int]
+) -> None:
+    sources = gather(replace(HOLDOUT, data=sets, holdout=holdout), None)
+    assert [len(held) for held in sources.held] == cut
+    assert [told["held_out"] for told in sources.described.values()] == cut
+
+
+def test_one_picture_cannot_be_split(tmp_path: Path) -> None:
+    Image.new("RGB", (20, 20)).save(tmp_path / "only.png")
+    with pytest.raises(DataError, match="cannot be split"):
+        gather(replace(HOLDOUT, data=(str(tmp_path),)), None)
 
 
 def test_a_folder_without_splits_needs_a_holdout(tmp_path: Path) -> None:
     for n in range(3):
         Image.new("RGB", (20, 20), (n * 80, 0, 0)).save(tmp_path / f"{n}.png")
     recipe = replace(HOLDOUT, data=(str(tmp_path),))
-    with pytest.raises(DataError, match="set holdout"):
+    with pytest.raises(DataError, match="--set holdout"):
         gather(replace(recipe, holdout=0), None)
     sources = gather(replace(recipe, holdout=1), None)
     assert [len(sources.sets[0]), len(sources.held[0])] == [2, 1]
@@ -119,7 +126,7 @@ def test_the_grid_is_learned_from_training_pictures_alone(tmp_path: Path) -> Non
         Image.new("RGB", (20, 20), (30 * n, 255 - 30 * n, 128)).save(tmp_path / f"{n}.png")
     recipe = replace(HOLDOUT, data=(str(tmp_path),), holdout=4, palette="grid")
     sources = gather(recipe, None)
-    colors = {tuple(sources.sets[0][i][0, 0]) for i in range(4)}
+    colors = {tuple(sources.sets[0][i][0, 0]) for i in range(len(sources.sets[0]))}
     assert len(sources.palette) == len(colors)
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from limner.color import rgb_to_lab
-from limner.paint.decode import certainty, decode
+from limner.paint.decode import certainty, class_ab, decode, undo_weights
 from limner.palette import Palette
 
 RNG = np.random.default_rng(0)
@@ -57,6 +57,19 @@ def test_the_weights_are_undone_before_the_temperature() -> None:
     weights = RNG.uniform(0.1, 5, 7).tolist()
     undone = LOGITS - np.log(weights).astype(np.float32).reshape(7, 1, 1)
     assert np.allclose(decode(LOGITS, AB, weights, 0.5), decode(undone, AB, None, 0.5), atol=1e-4)
+
+
+def test_undoing_the_weights() -> None:
+    weights = RNG.uniform(0.1, 5, 7).tolist()
+    undone = undo_weights(LOGITS, weights)
+    assert undone.dtype == np.float32
+    assert np.allclose(undone, LOGITS - np.log(weights).reshape(7, 1, 1), atol=1e-6)
+    assert undo_weights(LOGITS, None) is LOGITS
+
+
+def test_the_ab_of_every_class() -> None:
+    assert np.array_equal(class_ab(AB), AB.colors)
+    assert np.allclose(class_ab(RGB), rgb_to_lab(RGB.colors / 255)[:, 1:], atol=1e-4)
 
 
 def test_logits_may_be_large_and_shifted() -> None:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from limner.color import gray8_to_light, lab_to_rgb8, rgb8_to_lab
-from limner.paint import join as module
+from limner.paint import blocks
 from limner.paint.join import join, light_of
 
 RNG = np.random.default_rng(0)
@@ -51,5 +51,5 @@ def test_light_is_kept_whatever_the_chroma(chroma: float) -> None:
 def test_blocks_change_no_bit(monkeypatch: pytest.MonkeyPatch) -> None:
     light, a, b = np.moveaxis(rgb8_to_lab(RGB), -1, 0).copy()
     whole = join(light, a, b)
-    monkeypatch.setattr(module, "BLOCK", 60)
+    monkeypatch.setattr(blocks, "BLOCK", 60)
     assert np.array_equal(join(light, a, b), whole)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from limner.paint import upsample
+from limner.paint import blocks
 from limner.paint.upsample import REACH, Upsampler
 
 RNG = np.random.default_rng(0)
@@ -109,5 +109,5 @@ def test_strips_and_blocks_change_no_bit(monkeypatch: pytest.MonkeyPatch) -> Non
     for rows in (1, 7, 16):
         strips = [upsampler.rows(top, light[top : top + rows]) for top in range(0, 50, rows)]
         assert np.array_equal(np.concatenate([np.stack(s, -1) for s in strips]), whole)
-    monkeypatch.setattr(upsample, "BLOCK", 200)
+    monkeypatch.setattr(blocks, "BLOCK", 200)
     assert np.array_equal(upsampled(values, guide, light), whole)

@@ -44,6 +44,14 @@ def test_strips_are_the_rows_in_order() -> None:
     assert np.array_equal(np.concatenate(strips), pixels)
 
 
+def test_an_array_is_kept_as_it_was_given() -> None:
+    pixels = NOISE.copy()
+    for given in (pixels, pixels[::2, :, ::-1]):
+        picture, expected = from_array(given), given.copy()
+        pixels[:] = 255 - pixels
+        assert np.array_equal(picture.array(), expected)
+
+
 def save_jpeg(path: Path) -> None:
     Image.fromarray(NOISE).save(path)
 

@@ -94,7 +94,44 @@ def test_a_file_that_appears_meanwhile_stays(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == ["a.png"]
 
 
-@pytest.mark.parametrize("name", ["missing/a.png", "file/a.png", "folder.png"])
+def test_a_file_that_appears_last_of_all_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After the last look and before the file gets its name."""
+    path = tmp_path / "a.png"
+    real = os.link
+
+    def late(part: Path, target: Path) -> None:
+        path.write_text("precious")
+        real(part, target)
+
+    monkeypatch.setattr(os, "link", late)
+    with pytest.raises(PictureError, match="exists already"):
+        write(path)
+    assert path.read_text() == "precious"
+    assert os.listdir(tmp_path) == ["a.png"]
+
+
+def test_nothing_is_renamed_without_overwrite(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(Path, "replace")
+    write(tmp_path / "a.png")
+    assert os.listdir(tmp_path) == ["a.png"]
+
+
+def test_a_file_system_without_links(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(part: Path, target: Path) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", refuse)
+    test_a_file_that_appears_meanwhile_stays(tmp_path)
+    (tmp_path / "a.png").unlink()
+    test_an_existing_file_stays(tmp_path)
+    assert os.listdir(tmp_path) == ["a.png"]
+
+
+@pytest.mark.parametrize("name", ["missing/a.png", "file/a.png", "folder.png", 300 * "x" + ".png"])
 def test_where_no_file_can_be(tmp_path: Path, name: str) -> None:
     (tmp_path / "file").write_text("")
     (tmp_path / "folder.png").mkdir()
