@@ -25,9 +25,8 @@ from limner.recipe import Recipe
 from limner.scores import ab_error, bootstrap_interval
 
 CIFAR_SIDE = 32
-SLACK = 0.005  # of the least mean ab error
 TEMPERATURES = (0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.2)
-CHROMAS = (1.0, 1.1, 1.2, 1.3, 1.4, 1.5)
+CHROMAS = (1.0, 1.05, 1.1, 1.15, 1.2, 1.25, 1.3)
 
 
 def release(run: Path, output: Path, *, name: str | None = None, overwrite: bool = False) -> Card:
@@ -105,10 +104,8 @@ def fit_decoding(
 ) -> tuple[float, float, dict[str, Any]]:
     """Temperature and chroma for decoding, fitted on the held-out pictures, and the scores there.
 
-    The temperature with the least mean ab error; with it the strongest chroma whose error is
-    within SLACK of the least, since a little more error buys much color. Errors are distances (ab
-    units) between a cell's decoded color and its mean color. Without held-out pictures both are 1
-    and there are no scores.
+    The pair with the least mean ab error, the distance (ab units) between a cell's decoded color
+    and its mean color. Without held-out pictures both are 1 and there are no scores.
     """
     if not recipe.holdout:
         return 1.0, 1.0, {}
@@ -123,8 +120,7 @@ def fit_decoding(
         grey.append(np.hypot(truth[..., 0], truth[..., 1]).mean())
     errors = np.array(rows)
     mean = errors.mean(axis=0)
-    warm = int(mean[:, 0].argmin())
-    strong = int(np.flatnonzero(mean[warm] <= (1 + SLACK) * mean[warm].min()).max())
+    warm, strong = np.unravel_index(mean.argmin(), mean.shape)
     scores = {
         "ours": bootstrap_interval(errors[:, warm, strong])._asdict(),
         "grey": bootstrap_interval(np.array(grey))._asdict(),
