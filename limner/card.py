@@ -8,6 +8,7 @@ import json
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -161,7 +162,7 @@ CHECKS: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
 class Model:
     """A model file, ready to run through ONNX Runtime.
 
-    card: the Card; sha256: of the file's bytes, in hex. `device` "auto" takes CUDA where this
+    card: the Card. `device` "auto" takes CUDA where this
     ONNX Runtime has it. Raises ModelError for a file that is missing, no ONNX file, cut short, not
     limner's or newer than this limner, at odds with its card, and for a device that cannot be had.
     """
@@ -169,9 +170,8 @@ class Model:
     def __init__(self, path: Path | str, device: Device = "auto") -> None:
         import onnxruntime
 
-        content = read_model(path)
-        self.sha256 = hashlib.sha256(content).hexdigest()
-        self._session = _session(content, str(path), _providers(device))
+        self._path = path
+        self._session = _session(read_model(path), str(path), _providers(device))
         if device == "cuda" and "CUDAExecutionProvider" not in self._session.get_providers():
             raise ModelError(
                 f"CUDA did not start in onnxruntime {onnxruntime.__version__}; "
@@ -181,6 +181,11 @@ class Model:
         self.card = card_of(metadata, str(path))
         self._input = self._session.get_inputs()[0].name
         _check_channels(self._session, self.card, str(path))
+
+    @cached_property
+    def sha256(self) -> str:
+        """Of the file's bytes, in hex; read when it is asked for, since painting never asks."""
+        return hashlib.sha256(read_model(self._path)).hexdigest()
 
     def run(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
         """Logits [N, K, H/s, W/s] of x [N, C, H, W], in 0..1 as the card's `input` says.
@@ -238,6 +243,8 @@ def _session(content: bytes, source: str, providers: list[str]) -> Any:
 
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3  # errors only
+    # The extended optimizations take half of the start and save nothing on one picture.
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
     options.use_deterministic_compute = True
     try:
         return onnxruntime.InferenceSession(content, options, providers=providers)

@@ -9,7 +9,7 @@ import pyvips
 
 from limner.picture.formats import Pixels
 
-STRIP_ROWS = 16
+STRIP_ROWS = 32
 STRIP_PIXELS = 1 << 16  # narrow pictures get taller strips
 
 
