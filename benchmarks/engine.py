@@ -3,8 +3,8 @@
     python benchmarks/engine.py [RECIPE.toml]        (default recipes/unet.toml; about two minutes)
 
 In turn, ROUNDS times: STEPS bare steps on one fixed batch in float32, the engine's own first STEPS
-steps of the recipe (order, learning rate, records, checkpoints; validation apart), and STEPS bare
-steps in bfloat16. Medians over the rounds; run it on an idle machine.
+steps of the recipe (order, learning rate, records, checkpoints; validation apart), and BF16_STEPS
+bare steps in bfloat16. Medians over the rounds; run it on an idle machine.
 """
 
 import platform
@@ -25,12 +25,15 @@ from limner.learn.run import assemble, build
 from limner.learn.sources import Sources, gather
 from limner.recipe import Recipe
 
-ROUNDS, STEPS = 5, 50
+ROUNDS, STEPS = 3, 50
+BF16_STEPS = 10  # fewer: where bf16 is slow, it is very slow
 SHOWN = 8  # operators
 CPU = torch.device("cpu")
 
 
-def bare(recipe: Recipe, sources: Sources, batch: Batch, precision: str) -> tuple[float, int]:
+def bare(
+    recipe: Recipe, sources: Sources, batch: Batch, precision: str, steps: int
+) -> tuple[float, int]:
     """Seconds a step of the plainest loop on one batch, and the multiply-adds of a step."""
     network = build(recipe, sources.palette, pretrained=False).to(memory_format=torch.channels_last)
     optimizer = torch.optim.Adam(network.parameters(), recipe.learning_rate)
@@ -49,9 +52,9 @@ def bare(recipe: Recipe, sources: Sources, batch: Batch, precision: str) -> tupl
     with FlopCounterMode(display=False) as counter:
         step()
     begin = time.perf_counter()
-    for _ in range(STEPS):
+    for _ in range(steps):
         step()
-    return (time.perf_counter() - begin) / STEPS, counter.get_total_flops() // 2
+    return (time.perf_counter() - begin) / steps, counter.get_total_flops() // 2
 
 
 def engine(recipe: Recipe, sources: Sources) -> float:
@@ -97,10 +100,10 @@ def main(path: str) -> None:
     batch = sources.batches(recipe)(0)
     seconds: dict[str, list[float]] = {"bare fp32": [], "engine fp32": [], "bare bf16": []}
     for _ in range(ROUNDS):
-        once, macs = bare(recipe, sources, batch, "fp32")
+        once, macs = bare(recipe, sources, batch, "fp32", STEPS)
         seconds["bare fp32"].append(once)
         seconds["engine fp32"].append(engine(recipe, sources))
-        seconds["bare bf16"].append(bare(recipe, sources, batch, "bf16")[0])
+        seconds["bare bf16"].append(bare(recipe, sources, batch, "bf16", BF16_STEPS)[0])
     peak = matrix_peak()
     medians = {name: statistics.median(values) for name, values in seconds.items()}
     chosen, _ = machine.choose_precision("auto", CPU)

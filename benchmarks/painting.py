@@ -2,9 +2,10 @@
 
     python benchmarks/painting.py [--model NAME|FILE] [--runs 5]
 
-Photographs are made by enlarging one, saved in three channels as most scans are. libvips' own decoding and encoding of the same file, timed in
-the same run without its start, is the measure of what the machine can do. Prints a Markdown table
-and one JSON document. This process stays small: a child's peak memory includes its parent's.
+Photographs are made by enlarging one, saved in three channels as most scans are. libvips' own
+decoding and encoding of the same file, timed in the same run without its start, is the measure of
+what the machine can do. Prints a Markdown table and one JSON document. This process stays small: a
+child's peak memory includes its parent's.
 """
 
 import argparse
