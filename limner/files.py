@@ -23,4 +23,5 @@ def write_atomically(path: Path, content: bytes) -> None:
             f"{path}: cannot be written ({error.strerror}); make room or choose another folder"
         ) from error
     finally:
-        beside.unlink(missing_ok=True)
+        if os.path.lexists(beside):  # False too for a name that is too long to exist
+            beside.unlink()

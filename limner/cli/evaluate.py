@@ -1,7 +1,7 @@
 """`limner evaluate`: the scores of a model beside those of simple answers."""
 
 from collections.abc import Mapping
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -64,7 +64,12 @@ def evaluate(
         document = score(model, data, split, on_picture=progress.update)
     if json:
         print_json(document)
-        return
+    else:
+        _print(document)
+
+
+def _print(document: Mapping[str, Any]) -> None:
+    """The scores as a table, and the protocol below it."""
     rows = document["rows"]
     columns = list(dict.fromkeys(column for row in rows.values() for column in row))
     print_table(

@@ -111,7 +111,7 @@ def _load(source: str) -> "Palette":
 
     if source.endswith(".json"):
         return Palette.load(source)
-    if source not in weights.names() and not Path(source).is_file():
+    if source not in weights.names() and not os.path.isfile(source):
         return weights.palette(source)
     from limner.card import Model
 

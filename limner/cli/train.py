@@ -1,5 +1,6 @@
 """`limner train`: a recipe becomes a run; a run goes on."""
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -74,7 +75,7 @@ def train(
 
     with Progress("steps") as progress:
         report = _report(progress)
-        if what.is_dir():
+        if os.path.isdir(what):
             if output or settings or data or from_model or precision or device:
                 raise TrainingError(
                     f"{what}: a run goes on as it began; give it without options, "

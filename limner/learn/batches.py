@@ -14,6 +14,7 @@ from limner.color import rgb8_to_lab
 from limner.errors import DataError
 from limner.learn import augment
 from limner.learn.data import Pictures
+from limner.paint.cells import cell_means
 from limner.palette import Palette
 from limner.recipe import Recipe
 
@@ -35,9 +36,7 @@ def inputs_and_classes(
     else:
         color = rgb.astype(np.float32)
         light = color.mean(axis=-1) / 255
-    n, height, width, channels = color.shape
-    cells = color.reshape(n, height // stride, stride, width // stride, stride, channels)
-    classes = palette.classes(cells.mean(axis=(2, 4)))
+    classes = palette.classes(np.stack([cell_means(picture, stride) for picture in color]))
     return np.ascontiguousarray(light[:, None], np.float32), classes
 
 

@@ -1,13 +1,14 @@
 """A trained network becomes a model file, and a model file a network that trains on."""
 
 import copy
+import os
 from pathlib import Path
 
 import numpy as np
 import onnx
 import onnxruntime
 import torch
-from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
+from google.protobuf.message import DecodeError
 from onnx import numpy_helper
 from torch import Tensor, nn
 
@@ -40,7 +41,7 @@ def export(network: Network, card: Card, path: Path | str, overwrite: bool = Fal
     nothing is written then.
     """
     path = Path(path)
-    if path.exists() and not overwrite:
+    if os.path.lexists(path) and not overwrite:
         raise ModelError(f"{path}: exists already; choose another name or use --overwrite")
     check_card(network, card)
     outputs = Outputs(copy.deepcopy(network)).to("cpu", torch.float32)

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import signal
 import time
 from collections.abc import Iterator
@@ -56,7 +57,7 @@ def start(
     Raises TrainingError if the folder already holds a run, or the loss is not a number; Stopped
     after Ctrl-C or SIGTERM, with everything saved.
     """
-    if (folder / "run.json").exists():
+    if os.path.lexists(folder / "run.json"):
         raise TrainingError(
             f"{folder}: holds a run already; `limner train {folder}` goes on with it, "
             "or choose another folder with -o"

@@ -1,6 +1,7 @@
 """From a finished run to a model file: the averaged weights, the fitted decoding, and the card."""
 
 import math
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -36,9 +37,9 @@ def release(run: Path, output: Path, *, name: str | None = None, overwrite: bool
     TrainingError for a run without a whole checkpoint, ModelError if the file would differ from the
     network or exists unasked.
     """
-    if output.exists() and not overwrite:
+    if os.path.lexists(output) and not overwrite:
         raise ModelError(f"{output}: exists already; choose another name or add --overwrite")
-    if not output.parent.is_dir():
+    if not os.path.isdir(output.parent):
         raise ModelError(f"{output}: its folder does not exist; make it first")
     document = described(run)
     step, tensors, _ = checkpoint.load(run)

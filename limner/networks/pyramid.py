@@ -45,11 +45,11 @@ class Decoder(nn.Module):
 
     def forward(self, maps: list[Tensor]) -> Tensor:
         x4, x8, x16, x32 = maps
-        y = self.smooth32(self.lateral32(x32))
+        y: Tensor = self.smooth32(self.lateral32(x32))
         y = self.smooth16(self.lateral16(x16) + double(y))
         y = self.smooth8(self.lateral8(x8) + double(y))
         y = self.smooth4(self.lateral4(x4) + double(self.narrow8(y)))
-        return y  # type: ignore[no-any-return]
+        return y
 
 
 def double(x: Tensor) -> Tensor:

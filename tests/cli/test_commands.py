@@ -270,3 +270,32 @@ def test_a_learning_command_without_its_extra_names_it(
     assert (outcome.code, outcome.out, outcome.err.count("\n")) == (2, "", 1)
     assert package in outcome.err
     assert "pip install '.[learn]'" in outcome.err
+
+
+TOO_LONG = "x" * 300  # longer than a file system allows a name to be
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("train", f"{TOO_LONG}.toml", "-o", "run"),
+        ("train", "RECIPE", "-o", TOO_LONG),
+        ("export", "RUN", "-o", f"{TOO_LONG}.onnx"),
+        ("palette", "show", TOO_LONG),
+        ("palette", "learn", "--data", "sample", "-k", "2", "-o", f"{TOO_LONG}.json"),
+    ],
+    ids=["recipe", "run", "model", "shown palette", "learned palette"],
+)
+def test_a_name_that_is_too_long_is_one_line(
+    limner: RUN, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]
+) -> None:
+    samples = Path(__file__).parents[1] / "data"
+    monkeypatch.setenv("LIMNER_DATA", str(samples))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+    Path("RECIPE").write_text('network = "cnn"\nNF = 4\nepochs = 1\n')
+    Path("RUN").mkdir()
+    outcome = limner(*arguments)
+    assert (outcome.code, outcome.out) == (2, "")
+    assert len(outcome.err.splitlines()) == 1
+    assert TOO_LONG in outcome.err or "RUN" in outcome.err
