@@ -35,6 +35,10 @@ class TrainingError(LimnerError):
     """Training cannot start or go on: a damaged checkpoint, a loss that is not a number."""
 
 
+class AccountError(LimnerError):
+    """A network cannot be counted, or a count disagrees with its proof."""
+
+
 class MissingExtra(LimnerError):
     """A learning command was called where only the painting floor is installed."""
 

@@ -25,17 +25,21 @@ class Recipe:
     network: str = "unet"
     k: int | None = None  # kernel size, odd
     NF: int | None = None  # features of the first block
+    skips: str | None = None  # which of a UNet's skip connections there are
     width: int | None = None  # features of a pyramid's decoder
     encoder: str | None = None  # "timm/NAME", with its pretrained weights
     learn: tuple[str, ...] = ("all",)  # modules that learn; the rest is frozen, norms in eval
     data: tuple[str, ...] = ("cifar10",)  # NAME|PATH[:CATEGORY][=WEIGHT] of each set
     split: str = "train"
+    pictures: int = 0  # learn from the first so many pictures of each set; 0: from all
     holdout: int = 0  # pictures cut from the training split for validation; 0: the `val` split
     palette: str = "horse24"  # an embedded palette, a JSON file beside the recipe, or "grid"
     size: int = 0  # side of the square crops in pixels; 0: whole pictures, all of one size
     zoom: float = 1.0  # a crop's side is drawn from zoom..1 of the picture's short side
     flip: bool = False  # mirror half of the crops
     tone: float = 0.0  # strength of the random tone curve on the input light
+    scale: float = 1.0  # the network sees scale * light + shift: a study's question, not exported
+    shift: float = 0.0
     shuffle: bool = True  # a new order of the pictures each epoch (one set)
     batch: int = 100
     epochs: int = 0  # exactly one of epochs and steps is given
@@ -56,10 +60,13 @@ class Recipe:
                 "give exactly one of them, above 0"
             )
         limits = {
+            "pictures": self.pictures >= 0,
             "holdout": self.holdout >= 0,
             "size": self.size >= 0,
             "zoom": 0 < self.zoom <= 1,
             "tone": 0 <= self.tone <= 1,
+            "scale": 0 < abs(self.scale) < float("inf"),
+            "shift": abs(self.shift) < float("inf"),
             "batch": self.batch >= 1,
             "epochs": self.epochs >= 0,
             "steps": self.steps >= 0,
@@ -112,7 +119,7 @@ class Recipe:
 
     def network_arguments(self) -> dict[str, Any]:
         """The network's own arguments that the recipe sets."""
-        chosen = {key: getattr(self, key) for key in ("k", "NF", "width", "encoder")}
+        chosen = {key: getattr(self, key) for key in ("k", "NF", "skips", "width", "encoder")}
         return {key: value for key, value in chosen.items() if value is not None}
 
     def to_dict(self) -> dict[str, Any]:

@@ -58,3 +58,8 @@ def tone(
     curved = np.power(light, gamma.reshape(shape))
     aged = black.reshape(shape) + (white - black).reshape(shape) * curved
     return np.clip(aged, 0, 1)
+
+
+def affine(light: NDArray[np.float32], recipe: Recipe) -> NDArray[np.float32]:
+    """What the recipe's network sees of the light: scale * light + shift, any shape."""
+    return light * np.float32(recipe.scale) + np.float32(recipe.shift)

@@ -59,7 +59,7 @@ class Crops:
                 augment.crop(pictures[int(random.integers(len(pictures)))], self.recipe, random)
             )
         light, classes = inputs_and_classes(np.stack(crops), self.palette, self.stride)
-        light = augment.tone(light, self.recipe.tone, random)
+        light = augment.affine(augment.tone(light, self.recipe.tone, random), self.recipe)
         return torch.from_numpy(light), torch.from_numpy(classes)
 
 
@@ -67,7 +67,8 @@ class Whole:
     """Whole pictures of one size, epoch after epoch, shuffled anew in each if the recipe says."""
 
     def __init__(self, light: torch.Tensor, classes: torch.Tensor, recipe: Recipe) -> None:
-        self.light, self.classes, self.recipe = light, classes, recipe
+        self.light = light * recipe.scale + recipe.shift
+        self.classes, self.recipe = classes, recipe
         self.per_epoch = -(-len(light) // recipe.batch)
 
     def __call__(self, step: int) -> Batch:

@@ -41,20 +41,14 @@ def release(run: Path, output: Path, *, name: str | None = None, overwrite: bool
         raise ModelError(f"{output}: exists already; choose another name or add --overwrite")
     if not os.path.isdir(output.parent):
         raise ModelError(f"{output}: its folder does not exist; make it first")
-    document = described(run)
-    step, tensors, _ = checkpoint.load(run)
+    document, step, network = trained(run)
     recipe = Recipe.from_dict(document["recipe"], str(run / "run.json"))
     palette = Palette.from_json(document["palette"], str(run / "run.json"))
-    network = build(recipe, palette, pretrained=False)
-    weights = {
-        k.removeprefix("network/"): v for k, v in tensors.items() if k.startswith("network/")
-    }
-    averaged = {k.removeprefix("ema/"): v for k, v in tensors.items() if k.startswith("ema/")}
-    try:
-        network.load_state_dict({**weights, **averaged})
-    except RuntimeError as error:
-        raise TrainingError(f"{run}: the checkpoint does not fit the recipe's network") from error
-    network.eval()
+    if (recipe.scale, recipe.shift) != (1, 0):
+        raise TrainingError(
+            f"{run}: its network saw {recipe.scale:g} * light + {recipe.shift:g}, and a model file "
+            "is given light; train it without scale and shift"
+        )
     temperature, chroma, scores = fit_decoding(network, recipe, palette)
     origin = document["from"]
     terms = dict.fromkeys(told["terms"] for told in document["data"].values())
@@ -85,6 +79,27 @@ def release(run: Path, output: Path, *, name: str | None = None, overwrite: bool
     )
     export(network, card, output, overwrite=overwrite)
     return card
+
+
+def trained(run: Path) -> tuple[dict[str, Any], int, networks.Network]:
+    """The run's run.json, its steps done, and its network (averaged weights, in eval).
+
+    Raises TrainingError for a run without a whole checkpoint.
+    """
+    document = described(run)
+    step, tensors, _ = checkpoint.load(run)
+    recipe = Recipe.from_dict(document["recipe"], str(run / "run.json"))
+    palette = Palette.from_json(document["palette"], str(run / "run.json"))
+    network = build(recipe, palette, pretrained=False)
+    weights = {
+        k.removeprefix("network/"): v for k, v in tensors.items() if k.startswith("network/")
+    }
+    averaged = {k.removeprefix("ema/"): v for k, v in tensors.items() if k.startswith("ema/")}
+    try:
+        network.load_state_dict({**weights, **averaged})
+    except RuntimeError as error:
+        raise TrainingError(f"{run}: the checkpoint does not fit the recipe's network") from error
+    return document, step, network.eval()
 
 
 def working_size(recipe: Recipe, multiple: int) -> int:

@@ -56,7 +56,7 @@ class Sources:
                 else:
                     rgb = stack(pictures)[first:last]
                 light, classes = inputs_and_classes(rgb, self.palette, self.stride)
-                yield torch.from_numpy(light), torch.from_numpy(classes)
+                yield torch.from_numpy(augment.affine(light, recipe)), torch.from_numpy(classes)
 
 
 def gather(recipe: Recipe, palette: Palette | None, progress: Progress | None = None) -> Sources:
@@ -69,7 +69,7 @@ def gather(recipe: Recipe, palette: Palette | None, progress: Progress | None = 
     sets, held, described = [], [], {}
     for spec, weight in recipe.sets():
         found = find(spec, recipe.split)
-        pictures = data.load(found, progress and partial(progress, spec))
+        pictures = limited(data.load(found, progress and partial(progress, spec)), recipe, spec)
         cut = 0
         if recipe.holdout:
             if len(pictures) < 2:
@@ -89,7 +89,7 @@ def gather(recipe: Recipe, palette: Palette | None, progress: Progress | None = 
             held.append(data.load(find(spec, "val"), progress and partial(progress, spec)))
         described[spec] = {
             "split": found.split,
-            "pictures": len(found) - cut,
+            "pictures": len(pictures) - cut,
             "held_out": cut,
             "fingerprint": found.fingerprint(),
             "terms": found.terms,
@@ -99,6 +99,16 @@ def gather(recipe: Recipe, palette: Palette | None, progress: Progress | None = 
     per_epoch = -(-sum(map(len, sets)) // recipe.batch)
     stride: int = networks.NETWORKS[recipe.network].stride
     return Sources(sets, held, palette, stride, described, per_epoch)
+
+
+def limited(pictures: Pictures, recipe: Recipe, spec: str) -> Pictures:
+    """The set's first pictures, as many as the recipe asks for. Raises DataError if it has less."""
+    if recipe.pictures > len(pictures):
+        raise DataError(
+            f"{spec}: {len(pictures):,} pictures, and the recipe asks for pictures = "
+            f"{recipe.pictures:,}; ask for less, or 0 for all"
+        )
+    return pictures.take(np.arange(recipe.pictures)) if recipe.pictures else pictures
 
 
 def _palette(recipe: Recipe, sets: list[Pictures]) -> Palette:
