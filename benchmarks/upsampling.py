@@ -20,12 +20,12 @@ from limner.color import rgb8_to_lab
 from limner.dataset import find
 from limner.paint.upsample import REACH, Upsampler
 from limner.picture import read_rgb
+from limner.scores import near_edges
 
 Floats = NDArray[np.float32]
 # (chroma of the cells [h, w, 2], light [H, W], factor) -> chroma [H, W, 2]
 Method = Callable[[Floats, Floats, int], Floats]
 
-EDGE = 3.0  # ab units a pixel
 NEAR = 4  # pixels
 CHOSEN_ON = 200  # photographs of train
 SYNTHETIC = 100  # pictures
@@ -130,24 +130,6 @@ def window_range(values: Floats, radius: int) -> tuple[Floats, Floats]:
     return seen.min(axis=(-2, -1)), seen.max(axis=(-2, -1))
 
 
-def near_edges(ab: Floats) -> NDArray[np.bool_]:
-    """Pixels within NEAR of pixels whose gradient of ab exceeds EDGE: bool [H, W]."""
-    p = np.pad(ab, ((1, 1), (1, 1), (0, 0)), mode="edge")
-    across = p[:, 2:] - p[:, :-2]
-    down = p[2:] - p[:-2]
-    gx = (across[:-2] + 2 * across[1:-1] + across[2:]) / 8
-    gy = (down[:, :-2] + 2 * down[:, 1:-1] + down[:, 2:]) / 8
-    edge: NDArray[np.bool_] = np.sqrt((gx**2 + gy**2).sum(axis=-1)) > EDGE
-    height, width = edge.shape
-    padded = np.pad(edge, NEAR)
-    near = np.zeros_like(edge)
-    for y in range(-NEAR, NEAR + 1):
-        for x in range(-NEAR, NEAR + 1):
-            if x * x + y * y <= NEAR * NEAR:
-                near |= padded[NEAR + y :, NEAR + x :][:height, :width]
-    return near
-
-
 def photographs(split: str, count: int | None) -> Iterator[Floats]:
     """Lab of the photographs, evenly chosen if not all."""
     files = find("photos", split).files
@@ -172,7 +154,7 @@ def errors(pictures: Iterator[Floats], methods: list[Method], factor: int) -> Fl
     for lab in pictures:
         height, width = (side // factor * factor for side in lab.shape[:2])
         light, ab = lab[:height, :width, 0].copy(), lab[:height, :width, 1:]
-        near = near_edges(ab)
+        near = near_edges(ab, NEAR)
         if near.any():
             cells = box_mean(ab, factor)
             distances = [np.hypot(*(m(cells, light, factor) - ab)[near].T) for m in methods]

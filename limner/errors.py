@@ -39,6 +39,10 @@ class AccountError(LimnerError):
     """A network cannot be counted, or a count disagrees with its proof."""
 
 
+class StudyError(LimnerError):
+    """A study is unknown, a run of it failed, or a record of one is damaged."""
+
+
 class MissingExtra(LimnerError):
     """A learning command was called where only the painting floor is installed."""
 

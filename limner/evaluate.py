@@ -16,6 +16,7 @@ from limner import scores
 from limner.color import colorfulness, de2000, rgb8_to_lab, rgb_to_lab
 from limner.dataset import Dataset, find
 from limner.errors import SplitError
+from limner.lookup import SMOOTHING, Lookup
 from limner.paint.cells import cell_means
 from limner.paint.decode import class_ab, decode, undo_weights
 from limner.paint.join import join, light_of
@@ -28,8 +29,6 @@ Item = TypeVar("Item")
 Values = dict[str, dict[str, list[float]]]  # row -> column -> one value a picture
 
 SHORT_SIDE = 256  # pixels
-GREYS = 256
-SMOOTHING = 0.1  # added to every count
 SEED = 0
 RESAMPLES = 1000
 
@@ -63,7 +62,7 @@ def evaluate(
 
     mean_ab = _mean_ab(_told(_pictures(chosen), tell))
     counted = None if train is None else _told(_pictures(train), tell)
-    lookup = None if counted is None else Lookup.count(painter, counted)
+    lookup = None if counted is None else _count(painter, counted)
     values: Values = {}
     scenes = (look(painter, pixels) for pixels in _pictures(chosen))
     for scene, following in _told(_with_next(scenes), tell):
@@ -118,31 +117,10 @@ def look(painter: Painter, pixels: Pixels) -> Scene:
     return Scene(pixels, view, card.palette.classes(ab), ab, grey)
 
 
-@dataclass(frozen=True)
-class Lookup:
-    """P(class | grey level), counted from training pictures: no network.
-
-    logs [256, K]: its logarithms; prior [K]: the logarithms of the classes' shares.
-    """
-
-    logs: Floats
-    prior: Floats
-
-    @classmethod
-    def count(cls, painter: Painter, pictures: Iterable[Pixels]) -> "Lookup":
-        """Count the classes of the pictures' cells; every count begins at 0.1."""
-        K = len(painter.model.card.palette)
-        counts = np.full((GREYS, K), SMOOTHING)
-        for pixels in pictures:
-            scene = look(painter, pixels)
-            pairs = (scene.grey * K + scene.classes).ravel()
-            counts += np.bincount(pairs, minlength=GREYS * K).reshape(GREYS, K)
-        return cls(_log_shares(counts), _log_shares(counts.sum(axis=0)))
-
-
-def _log_shares(counts: NDArray[np.float64]) -> Floats:
-    shares: NDArray[np.float64] = counts / counts.sum(axis=-1, keepdims=True)
-    return np.log(shares).astype(np.float32)
+def _count(painter: Painter, pictures: Iterable[Pixels]) -> Lookup:
+    """The look-up of the pictures' cells."""
+    scenes = (look(painter, pixels) for pixels in pictures)
+    return Lookup.count(((s.grey, s.classes) for s in scenes), len(painter.model.card.palette))
 
 
 def _score_picture(
@@ -169,9 +147,8 @@ def _score_picture(
         chroma["other"] = _resized(following.ab, *scene.classes.shape)
     chroma["best"] = ab_of[scene.classes]
     if lookup is not None:
-        K = len(card.palette)
-        logits["majority"] = np.broadcast_to(lookup.prior[:, None, None], (K, *scene.grey.shape))
-        logits["lookup"] = np.moveaxis(lookup.logs[scene.grey], -1, 0)
+        logits["majority"] = lookup.majority(scene.grey.shape)
+        logits["lookup"] = lookup.logits(scene.grey)
         chroma["majority"] = np.broadcast_to(ab_of[lookup.prior.argmax()], scene.ab.shape)
         chroma["lookup"] = decode(logits["lookup"], card.palette)
     truth = rgb8_to_lab(scene.pixels)

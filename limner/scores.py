@@ -12,6 +12,7 @@ Floats = NDArray[np.floating[Any]]
 
 AUC_LIMIT = 150.0
 PSNR_LIMIT = 60.0
+EDGE = 3.0  # ab units a pixel
 DRAWS = 1 << 20  # pictures drawn at once: 8 MB
 
 
@@ -27,6 +28,28 @@ def ab_error(ab: Floats, truth: Floats) -> Floats:
     """Distance in the ab plane, [..., 2] and [..., 2] -> [...], 0 and up."""
     error: Floats = np.hypot(ab[..., 0] - truth[..., 0], ab[..., 1] - truth[..., 1])
     return error
+
+
+def near_edges(ab: Floats, reach: int) -> NDArray[np.bool_]:
+    """Pixels within `reach` pixels of a color edge: ab [..., H, W, 2] -> bool [..., H, W].
+
+    An edge is a pixel whose Sobel gradient of ab, divided by 8 (ab units a pixel), exceeds 3.
+    """
+    before = [(0, 0)] * (ab.ndim - 3)
+    p = np.pad(ab, [*before, (1, 1), (1, 1), (0, 0)], mode="edge")
+    across = p[..., 2:, :] - p[..., :-2, :]
+    down = p[..., 2:, :, :] - p[..., :-2, :, :]
+    gx = (across[..., :-2, :, :] + 2 * across[..., 1:-1, :, :] + across[..., 2:, :, :]) / 8
+    gy = (down[..., :-2, :] + 2 * down[..., 1:-1, :] + down[..., 2:, :]) / 8
+    edge: NDArray[np.bool_] = np.sqrt((gx**2 + gy**2).sum(axis=-1)) > EDGE
+    height, width = edge.shape[-2:]
+    padded = np.pad(edge, [*before, (reach, reach), (reach, reach)])
+    near = np.zeros_like(edge)
+    for y in range(-reach, reach + 1):
+        for x in range(-reach, reach + 1):
+            if x * x + y * y <= reach * reach:
+                near |= padded[..., reach + y :, reach + x :][..., :height, :width]
+    return near
 
 
 def auc(ab_error: Floats) -> float:

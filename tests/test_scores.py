@@ -83,3 +83,21 @@ def test_interval_repeats_with_its_seed() -> None:
 
 def test_interval_of_one_picture_has_no_width() -> None:
     assert scores.bootstrap_interval(np.array([4.0])) == (4, 4, 4)
+
+
+def test_near_edges_finds_a_step_and_nothing_else() -> None:
+    ab = np.zeros((9, 12, 2), np.float32)
+    ab[:, 6:, 0] = 20  # Sobel / 8 of a step of 20: 10 ab units a pixel, on both sides of it
+    near = scores.near_edges(ab, 0)
+    np.testing.assert_array_equal(near.all(axis=0), np.isin(np.arange(12), [5, 6]))
+    np.testing.assert_array_equal(near.any(axis=0), near.all(axis=0))
+    wider = scores.near_edges(ab, 1)
+    np.testing.assert_array_equal(wider.all(axis=0), np.isin(np.arange(12), [4, 5, 6, 7]))
+    assert not scores.near_edges(ab * 0.29, 4).any()  # 2.9 is below the rule's 3
+
+
+def test_near_edges_of_many_pictures_are_those_of_each() -> None:
+    ab = np.random.default_rng(0).normal(0, 4, (3, 8, 7, 2)).astype(np.float32)
+    each = np.stack([scores.near_edges(picture, 1) for picture in ab])
+    np.testing.assert_array_equal(scores.near_edges(ab, 1), each)
+    assert 0 < each.mean() < 1

@@ -1,0 +1,1 @@
+"""What a network costs: parameters, connections, memory, training; proved against the module."""

@@ -1,0 +1,84 @@
+"""What a study is: a question, the runs that answer it, and the answer."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from limner.recipe import Recipe
+from limner.studies.record import Record
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+# The write-up's own recipe: Adam, 1e-3, batch 100, 25 epochs, in the data set's order.
+WRITEUP = Recipe(
+    name="unet",
+    network="unet",
+    k=3,
+    NF=32,
+    data=("cifar10:horse",),
+    palette="horse24",
+    shuffle=False,
+    batch=100,
+    epochs=25,
+    learning_rate=1e-3,
+)
+QUICK_PICTURES, QUICK_EPOCHS = 1000, 3  # what a quick study learns from, in minutes
+
+
+@dataclass(frozen=True)
+class Setting:
+    """How a study is asked for: the data (NAME|PATH), quick or full, and its own folder."""
+
+    data: str
+    quick: bool
+    folder: Path
+
+    @property
+    def base(self) -> Recipe:
+        """The write-up's recipe on these data; shorter if the study is quick."""
+        recipe = replace(WRITEUP, data=(self.data,))
+        if self.quick:
+            return replace(recipe, pictures=QUICK_PICTURES, epochs=QUICK_EPOCHS)
+        return recipe
+
+
+Arms = dict[str, tuple[Recipe, ...]]  # what is compared: a name and its runs, which differ in seed
+Records = dict[str, tuple[Record, ...]]  # the same names, with what the runs left
+
+
+def seeded(recipe: Recipe, count: int) -> tuple[Recipe, ...]:
+    """The recipe with the seeds 0..count-1."""
+    return tuple(replace(recipe, seed=seed) for seed in range(count))
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of values under a header; numbers stay numbers until they are written."""
+
+    title: str
+    header: tuple[str, ...]
+    rows: list[tuple[Any, ...]]
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a study found. Each line of the verdict rests on figures that stand in the tables."""
+
+    verdict: list[str]
+    tables: dict[str, Table]
+    figures: dict[str, "Figure"]
+    facts: dict[str, Any] = field(default_factory=dict)  # the same in JSON, for other programs
+
+
+@dataclass(frozen=True)
+class Study:
+    """A question of the write-up: `plan` says which runs it needs, `answer` what they say."""
+
+    name: str
+    title: str
+    questions: tuple[str, ...]  # the write-up's numbers: A2, B3
+    plan: Callable[[Setting], Arms]
+    answer: Callable[[Setting, Records], Answer]

@@ -1,0 +1,83 @@
+"""An answer becomes files: result.json, tables (Markdown, CSV), figures (PNG, SVG), a page."""
+
+import csv
+import io
+import json
+from typing import Any
+
+from limner.files import write_atomically
+from limner.studies.figures import render
+from limner.studies.record import origin
+from limner.studies.study import Answer, Records, Setting, Study, Table
+
+
+def markdown(table: Table) -> str:
+    """The table as GitHub's Markdown, with its note below it."""
+    lines = ["| " + " | ".join(table.header) + " |", "|---" * len(table.header) + "|"]
+    lines += ["| " + " | ".join(map(str, row)) + " |" for row in table.rows]
+    return "\n".join(lines) + (f"\n\n{table.note}" if table.note else "") + "\n"
+
+
+def as_csv(table: Table) -> str:
+    """The table as RFC 4180 writes one."""
+    buffer = io.StringIO()
+    csv.writer(buffer).writerows([table.header, *table.rows])
+    return buffer.getvalue()
+
+
+def write(study: Study, setting: Setting, records: Records, answer: Answer) -> None:
+    """Write all of the answer into the study's folder, over an older answer of the same study."""
+    folder = setting.folder
+    for name, table in answer.tables.items():
+        write_atomically(folder / f"{name}.md", f"{table.title}\n\n{markdown(table)}".encode())
+        write_atomically(folder / f"{name}.csv", as_csv(table).encode())
+    for name, figure in answer.figures.items():
+        for kind in ("png", "svg"):
+            write_atomically(folder / f"{name}.{kind}", render(figure, kind))
+    document = result(study, setting, records, answer)
+    write_atomically(folder / "result.json", (json.dumps(document, indent=1) + "\n").encode())
+    write_atomically(folder / "README.md", page(study, setting, answer).encode())
+
+
+def result(study: Study, setting: Setting, records: Records, answer: Answer) -> dict[str, Any]:
+    """The answer as one JSON document."""
+    return {
+        "study": study.name,
+        "title": study.title,
+        "questions": list(study.questions),
+        "quick": setting.quick,
+        "data": setting.data,
+        "command": command(study, setting),
+        "verdict": answer.verdict,
+        "tables": {
+            name: {
+                "title": table.title,
+                "header": list(table.header),
+                "rows": [list(row) for row in table.rows],
+                "note": table.note,
+            }
+            for name, table in answer.tables.items()
+        },
+        "figures": list(answer.figures),
+        "facts": answer.facts,
+        "runs": {name: [record["key"] for record in runs] for name, runs in records.items()},
+        **origin(),
+    }
+
+
+def command(study: Study, setting: Setting) -> str:
+    """What to type to have this answer again."""
+    quick = " --quick" if setting.quick else ""
+    data = "" if setting.data == "cifar10" else f" --data {setting.data}"
+    return f"limner study {study.name}{quick}{data}"
+
+
+def page(study: Study, setting: Setting, answer: Answer) -> str:
+    """The answer as a page of Markdown."""
+    lines = [f"# {study.title}", ""]
+    lines += [f"`{command(study, setting)}`", ""]
+    lines += [line + "\n" for line in answer.verdict]
+    for table in answer.tables.values():
+        lines += [f"## {table.title}", "", markdown(table)]
+    lines += [f"![{name}]({name}.png)\n" for name in answer.figures]
+    return "\n".join(lines)
