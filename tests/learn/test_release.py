@@ -223,6 +223,17 @@ def test_what_is_no_whole_run_is_refused(finished: Finished, tmp_path: Path) -> 
     assert not (tmp_path / "model.onnx").exists()
 
 
+def test_a_run_on_an_affine_input_is_refused(finished: Finished, tmp_path: Path) -> None:
+    run = tmp_path / "affine"
+    shutil.copytree(finished("whole"), run)
+    document = json.loads((run / "run.json").read_text())
+    document["recipe"]["shift"] = 0.5
+    (run / "run.json").write_text(json.dumps(document))
+    with pytest.raises(TrainingError, match=r"saw 1 \* light \+ 0.5"):
+        release.release(run, tmp_path / "model.onnx")
+    assert not (tmp_path / "model.onnx").exists()
+
+
 def test_an_existing_file_is_kept_unless_told_otherwise(finished: Finished, tmp_path: Path) -> None:
     (tmp_path / "model.onnx").write_bytes(b"mine")
     with pytest.raises(ModelError, match="exists already"):

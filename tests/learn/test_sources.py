@@ -142,3 +142,27 @@ def test_crops_or_whole_pictures_as_the_recipe_says() -> None:
     assert inputs.shape == (100, 1, 16, 16)
     with pytest.raises(DataError, match="`size`"):
         gather(replace(SPLIT, data=("sample",)), None).batches(SPLIT)
+
+
+def test_a_recipe_may_learn_from_a_sets_first_pictures() -> None:
+    every, some = gather(SPLIT, None), gather(replace(SPLIT, pictures=12), None)
+    assert contents(some.sets[0]) == contents(every.sets[0])[:12]
+    assert contents(some.held[0]) == contents(every.held[0])
+    assert some.described["cifar10:horse"]["pictures"] == 12
+    assert some.per_epoch == 2
+    with pytest.raises(DataError, match="31 pictures, and the recipe asks for pictures = 32"):
+        gather(replace(SPLIT, pictures=32), None)
+
+
+@pytest.mark.parametrize("recipe", [SPLIT, HOLDOUT], ids=["whole", "crops"])
+def test_an_affine_input_changes_all_inputs_and_no_class(recipe: Recipe) -> None:
+    changed = replace(recipe, scale=-2.0, shift=0.5)
+    plain, affine = gather(recipe, None), gather(changed, None)
+    pairs = [
+        (plain.batches(recipe)(3), affine.batches(changed)(3)),
+        *zip(plain.validation(recipe), affine.validation(changed), strict=True),
+    ]
+    assert len(pairs) > 1
+    for (x, classes), (seen, its_classes) in pairs:
+        torch.testing.assert_close(seen, -2 * x + 0.5)
+        assert torch.equal(classes, its_classes)

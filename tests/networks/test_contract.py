@@ -157,6 +157,29 @@ def test_parameters_of_the_write_up() -> None:
     assert count("unet") == 112_344
 
 
+def test_a_unet_without_skips_is_the_cnn() -> None:
+    cnn, unet = build("cnn", {}).eval(), build("unet", {"skips": "none"}).eval()
+    unet.load_state_dict(cnn.state_dict())
+    x = torch.rand(2, 1, 8, 12)
+    with torch.inference_mode():
+        assert torch.equal(unet(x), cnn(x))
+
+
+def test_each_skip_adds_its_own_channels() -> None:
+    """Three sums of the write-up's table: k^2 channels in, times channels out."""
+    added = {"b2": 9 * 64 * 32, "b1": 9 * 32 * 24, "picture": 9 * 24}
+    for names in (["b2"], ["b1", "picture"], ["picture", "b2", "b1"]):
+        unet = build("unet", {"skips": ",".join(names)})
+        count = sum(p.numel() for p in unet.parameters())
+        assert count == 86_784 + sum(added[name] for name in names)
+
+
+@pytest.mark.parametrize("skips", ["", "b3", "b2,b2", "none,b1"])
+def test_unknown_skips_are_refused(skips: str) -> None:
+    with pytest.raises(RecipeError, match="b2,b1,picture, or none"):
+        build("unet", {"skips": skips})
+
+
 @pytest.mark.parametrize(("k", "NF", "NC"), [(3, 32, 24), (1, 2, 3), (5, 7, 4)])
 def test_parameters_of_the_cnn_follow_the_formula(k: int, NF: int, NC: int) -> None:
     weights = k * k * (NC**2 + NC * NF + 8 * NF**2 + NF) + 2 * NC + 12 * NF
