@@ -81,18 +81,6 @@ def slowest_operators(recipe: Recipe, sources: Sources, batch: Batch) -> list[tu
     return [(event.key, event.self_cpu_time_total / total) for event in events[:SHOWN]]
 
 
-def matrix_peak(size: int = 1536, limit: float = 0.5) -> float:
-    """Multiply-adds a second of the machine's best float32 matrix product (a roof for training)."""
-    a, b = torch.rand(size, size), torch.rand(size, size)
-    best = float("inf")
-    begin = time.perf_counter()
-    while time.perf_counter() - begin < limit or best == float("inf"):
-        start = time.perf_counter()
-        a @ b
-        best = min(best, time.perf_counter() - start)
-    return size**3 / best
-
-
 def main(path: str) -> None:
     machine.keep_memory()
     recipe = Recipe.load(path, [f"steps={STEPS}"])
@@ -104,7 +92,7 @@ def main(path: str) -> None:
         seconds["bare fp32"].append(once)
         seconds["engine fp32"].append(engine(recipe, sources))
         seconds["bare bf16"].append(bare(recipe, sources, batch, "bf16", BF16_STEPS)[0])
-    peak = matrix_peak()
+    peak = machine.matrix_peak("fp32")
     medians = {name: statistics.median(values) for name, values in seconds.items()}
     chosen, _ = machine.choose_precision("auto", CPU)
     print(

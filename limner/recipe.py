@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args, get_type_hints
 from limner.errors import RecipeError
 
 Optimizer = Literal["adam", "adamw"]
-Schedule = Literal["constant", "cosine"]
+Schedule = Literal["constant", "linear", "cosine"]
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Recipe:
     palette: str = "horse24"  # an embedded palette, a JSON file beside the recipe, or "grid"
     size: int = 0  # side of the square crops in pixels; 0: whole pictures, all of one size
     zoom: float = 1.0  # a crop's side is drawn from zoom..1 of the picture's short side
-    flip: bool = False  # mirror half of the crops
+    flip: bool = False  # mirror half of the pictures
     tone: float = 0.0  # strength of the random tone curve on the input light
     scale: float = 1.0  # the network sees scale * light + shift: a study's question, not exported
     shift: float = 0.0
@@ -83,7 +83,6 @@ class Recipe:
         several = len({weight for _, weight in self.sets()}) > 1
         effects = {  # keys that would do nothing, which nobody means
             "zoom": not (without_crops and self.zoom < 1),
-            "flip": not (without_crops and self.flip),
             "tone": not (without_crops and self.tone > 0),
             "data": not (without_crops and several),
             "shuffle": without_crops or self.shuffle,

@@ -78,7 +78,7 @@ def test_an_unknown_key_lists_the_keys(tmp_path: Path) -> None:
         ("name", 3, "word"),
         ("network", ["unet"], "word"),
         ("optimizer", "sgd", "adam or adamw"),
-        ("schedule", 3, "constant or cosine"),
+        ("schedule", 3, "constant or linear or cosine"),
         ("data", 3, "list of words"),
         ("data", ["a", 3], "list of words"),
         ("learn", {"all": 1}, "list of words"),
@@ -193,7 +193,7 @@ def test_sets_have_weights(entries: tuple[str, ...], expected: object) -> None:
 @pytest.mark.parametrize(
     "keys",
     [
-        {"zoom": 0.5}, {"flip": True}, {"tone": 0.1}, {"data": ("photos=9", "early")},
+        {"zoom": 0.5}, {"tone": 0.1}, {"data": ("photos=9", "early")},
         {"size": 32, "shuffle": False},
     ],
 )  # fmt: skip

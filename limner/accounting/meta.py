@@ -1,4 +1,4 @@
-"""A network on torch's meta device: shapes without memory, so that nothing is allocated or computed."""
+"""A network on torch's meta device: shapes without memory, so that nothing is allocated."""
 
 import copy
 import inspect
@@ -130,7 +130,7 @@ def meta_twin(tensor: Tensor, storages: dict[int, torch.UntypedStorage]) -> Tens
         size = tensor.untyped_storage().nbytes()
         storages[identity] = torch.empty(size, dtype=torch.uint8, device="meta").untyped_storage()
     twin = torch.empty(0, dtype=tensor.dtype, device="meta").set_(
-        storages[identity],  # type: ignore[call-overload]
+        storages[identity],
         tensor.storage_offset(),
         tensor.shape,
         tensor.stride(),

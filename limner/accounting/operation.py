@@ -1,6 +1,6 @@
 """One operator that a network ran, what it costs, and what a rule of cost is given.
 
-Sizes are written `int`, as torch writes them; in a symbolic run a torch.SymInt stands in each place.
+Sizes are written `int`, as torch writes them; in a symbolic run torch.SymInt stands in each place.
 """
 
 from collections.abc import Callable, Mapping, Sequence

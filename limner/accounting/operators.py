@@ -1,14 +1,15 @@
 """The table: what every operator costs. An operator that is not in it is unknown, never free.
 
-Convention: one multiply-add, comparison, addition or function value is 1. Rules are plain arithmetic
-on shapes (+ - * //), so that they hold for symbolic sizes as well. The places that look at a
-value: `links_along` tells plain from symbolic sizes (an exact sum against a closed form),
+Convention: one multiply-add, comparison, addition or function value is 1. Rules are plain
+arithmetic on shapes (+ - * //), so that they hold for symbolic sizes as well. The places that look
+at a value: `links_along` tells plain from symbolic sizes (an exact sum against a closed form),
 `adaptive_pool` walks over its output's sides, which must be plain.
 """
 
 from collections.abc import Sequence
 
 from limner.accounting.operation import Call, Cost, Rule, needs_gradient, product
+from limner.errors import AccountError
 
 
 def convolution(call: Call) -> Cost:
@@ -64,6 +65,9 @@ def links_along(side: int, places: int, k: int, stride: int, padding: int, dilat
             total += max(0, end - first)
         return total
     reach = (places - 1) * stride + (k - 1) * dilation - padding - (side - 1)
+    for end in (padding, reach):  # a symbolic run keeps what these ask as the formula's conditions
+        if end > stride * places or end > (k - 1) * dilation:
+            raise AccountError("a kernel reaches past a whole side: its links have no formula")
     return places * k - outside(padding, stride, dilation) - outside(reach, stride, dilation)
 
 
@@ -289,12 +293,10 @@ RULES: dict[str, Rule] = {
 }
 
 # What reads values, which neither the meta device nor a symbolic run has.
-DATA_DEPENDENT = frozenset(
-    """
-    _local_scalar_dense item is_nonzero nonzero equal allclose masked_select unique _unique _unique2
-    unique_consecutive unique_dim bincount
-    """.split()
-)
+DATA_DEPENDENT = """
+_local_scalar_dense item is_nonzero nonzero equal allclose masked_select unique _unique _unique2
+unique_consecutive unique_dim bincount
+"""
 
 
 def plain_name(schema_name: str) -> str:

@@ -14,20 +14,23 @@ from limner.accounting.trace import Trace, graph
 from limner.errors import AccountError
 
 
-def saved_by_graph(module: nn.Module, trace: Trace) -> int:
-    """The bytes that the nodes of autograd's graph hold, each storage once, without weights.
+def saved_by_graph(module: nn.Module, trace: Trace) -> tuple[int, bool]:
+    """The bytes that the nodes of autograd's graph hold, and whether those are all.
 
-    A way of its own to what `saved_tensors_hooks` counted in `Trace.saved`: the hooks hear of a
-    tensor as it is saved, this reads the finished graph.
+    Each storage once, without weights and numbers. A way of its own to what `saved_tensors_hooks`
+    counted in `Trace.saved`: the hooks hear of a tensor as it is saved, this reads the finished
+    graph. Nodes that write into a view (CopySlices) hide what the node inside them holds.
     """
     counted = {storage_id(tensor) for tensor in (*module.parameters(), *module.buffers())}
-    total = 0
-    for node in graph(trace.made):
+    outputs = [leaf for leaf in tree_leaves(trace.output) if isinstance(leaf, Tensor)]
+    total, whole = 0, True
+    for node in graph([*trace.made, *outputs]):
+        whole = whole and not node.name().endswith("CopySlices")
         for tensor in held_by(node):
-            if storage_id(tensor) not in counted:
+            if tensor.dim() and storage_id(tensor) not in counted:
                 counted.add(storage_id(tensor))
                 total += tensor.untyped_storage().nbytes()
-    return total
+    return total, whole
 
 
 def held_by(node: Any) -> list[Tensor]:

@@ -1,9 +1,9 @@
 """One run of a network, operator by operator, with the layer that called each.
 
 Operators are seen below autograd and above the kernels (a dispatch mode of torch), not modules as
-hooks see them, nor a graph as torch.fx or torch.export capture it: so functional calls, hand-written
-loops and attention are counted, no module needs a change or must be capturable, and it works on the
-meta device, where nothing is computed, and with symbolic sizes under FakeTensorMode.
+hooks see them, nor a graph as torch.fx or torch.export capture it: so functional calls,
+hand-written loops and attention are counted, no module needs a change or must be capturable, and it
+works on the meta device, where nothing is computed, and with symbolic sizes under FakeTensorMode.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -69,10 +69,10 @@ def trace(module: nn.Module, inputs: Sequence[Tensor], *, allow_unknown: bool = 
 
 
 class Recorder(TorchDispatchMode):
-    """Records while it is active: operators by dispatch, layers by hooks that torch calls for all."""
+    """Records while active: operators by dispatch, layers by hooks that torch calls for all."""
 
     def __init__(self, module: nn.Module, inputs: Sequence[Tensor], allow_unknown: bool) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.device = inputs[0].device
         self.allow_unknown = allow_unknown
         self.names = {id(part): name for name, part in module.named_modules()}
@@ -128,7 +128,8 @@ class Recorder(TorchDispatchMode):
             self.layers.setdefault(name, ())
 
     def leave(self, module: nn.Module, arguments: Any, output: Any) -> None:
-        while self.stack[-1][1] is not module:  # left by an exception that the network caught
+        # What an exception left, if the network caught it, is charged to until its parent returns.
+        while self.stack[-1][1] is not module:
             self.stack.pop()
         name = self.stack.pop()[0]
         for leaf in tree_leaves(output):
@@ -139,7 +140,8 @@ class Recorder(TorchDispatchMode):
     def save(self, tensor: Tensor) -> Tensor:
         """Called by autograd with everything that it keeps for the backward pass."""
         storage = tensor.untyped_storage()
-        if storage._cdata not in self.unsaved:
+        # a number (0 dimensions) is no activation; torch does not report the plain ones either
+        if tensor.dim() and storage._cdata not in self.unsaved:
             self.unsaved.add(storage._cdata)
             self.held.append(storage)
             self.saved[self.layer] = self.saved.get(self.layer, 0) + storage.nbytes()
@@ -155,7 +157,7 @@ class Recorder(TorchDispatchMode):
             arguments.setdefault(argument.name, argument.default_value)
         read = [leaf for leaf in tree_leaves(list(arguments.values())) if isinstance(leaf, Tensor)]
         operator = plain_name(schema.name)
-        self.check_operator(operator)
+        self.check_operator(operator, arguments)
         result = func(*args, **(kwargs or {}))
         made = [leaf for leaf in tree_leaves(result) if isinstance(leaf, Tensor)]
         self.check_device(operator, made)
@@ -191,9 +193,11 @@ class Recorder(TorchDispatchMode):
         if torch.is_grad_enabled():
             self.made[index] = made[0]
 
-    def check_operator(self, operator: str) -> None:
+    def check_operator(self, operator: str, arguments: Mapping[str, Any]) -> None:
         """AccountError for an operator that reads values or that no rule counts."""
-        if operator in DATA_DEPENDENT:
+        indices = arguments.get("indices") if operator in ("index", "_unsafe_index") else None
+        masked = any(isinstance(x, Tensor) and x.dtype == torch.bool for x in indices or ())
+        if operator in DATA_DEPENDENT.split() or masked:
             raise AccountError(
                 f"{self.place} depends on values ({operator}), which have no fixed cost; "
                 "account a network whose operators depend on shapes alone"
@@ -262,7 +266,7 @@ def describe_failure(
         return f"{place} cannot run: {reason}"
     for attribute in CHANNELS + LAST:
         wanted = getattr(module, attribute, None)
-        if wanted is not None:
+        if wanted is not None and not list(module.children()):
             where = "channels" if attribute in CHANNELS else "in the last dimension"
             return f"{place} wanted {wanted} {where}, got an input of {got[0]}: {reason}"
     return f"{place} cannot run on an input of {got[0]}: {reason}"

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from limner.accounting.meta import first_line
 from limner.accounting.operation import storage_id
 from limner.errors import AccountError
 
@@ -66,10 +67,13 @@ def settled_norms(module: nn.Module) -> Iterator[list[str]]:
 
 
 class LiveBytes(TorchDispatchMode):
-    """While active, follows the memory that operators make, and how much of it lives at once."""
+    """While active, follows the memory that operators make: `peak`, the most bytes at once.
+
+    What was there before (weights, inputs) is not in it, nor what kernels use inside.
+    """
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.living: dict[int, weakref.ref[torch.UntypedStorage]] = {}
         self.now = 0
         self.peak = 0
@@ -98,27 +102,19 @@ class LiveBytes(TorchDispatchMode):
         self.peak = max(self.peak, self.now)
 
 
-def peak_of_inference(module: nn.Module, inputs: Sequence[Tensor]) -> int:
-    """Most bytes of activations that live at once in a forward pass without gradients.
+def run_step(module: nn.Module, inputs: Sequence[Tensor]) -> None:
+    """A forward pass and a backward pass from everything in the output that needs a gradient.
 
-    Weights, buffers and inputs are not in it, nor what kernels use inside. The module is in the
-    mode that is to be counted.
+    AccountError if the backward pass cannot run, as where torch has no rule for the meta device.
     """
-    with torch.no_grad(), torch.device(inputs[0].device), LiveBytes() as live:
-        module(*inputs)
-    return live.peak
-
-
-def peak_of_training(module: nn.Module, inputs: Sequence[Tensor]) -> int:
-    """Most bytes of activations and gradients that live at once in a forward and backward pass."""
-    with torch.device(inputs[0].device), LiveBytes() as live:
-        backward(module(*inputs))
+    with torch.device(inputs[0].device):
+        output = module(*inputs)
+        ends = [x for x in tree_leaves(output) if isinstance(x, Tensor) and x.requires_grad]
+        try:
+            if ends:
+                torch.autograd.backward(ends, [torch.empty_like(end) for end in ends])
+        except (RuntimeError, NotImplementedError) as error:
+            raise AccountError(
+                f"the backward pass cannot run on {inputs[0].device}: {first_line(error)}"
+            ) from error
     module.zero_grad(set_to_none=True)
-    return live.peak
-
-
-def backward(output: object) -> None:
-    """A backward pass from everything in a network's output that needs a gradient."""
-    ends = [leaf for leaf in tree_leaves(output) if isinstance(leaf, Tensor) and leaf.requires_grad]
-    if ends:
-        torch.autograd.backward(ends, [torch.empty_like(end) for end in ends])

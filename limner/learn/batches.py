@@ -64,7 +64,10 @@ class Crops:
 
 
 class Whole:
-    """Whole pictures of one size, epoch after epoch, shuffled anew in each if the recipe says."""
+    """Whole pictures of one size, epoch after epoch, in the order and mirrored as the recipe says.
+
+    light [n, 1, H, W], classes [n, h, w].
+    """
 
     def __init__(self, light: torch.Tensor, classes: torch.Tensor, recipe: Recipe) -> None:
         self.light = light * recipe.scale + recipe.shift
@@ -73,12 +76,21 @@ class Whole:
 
     def __call__(self, step: int) -> Batch:
         epoch, place = divmod(step, self.per_epoch)
-        first, last = place * self.recipe.batch, (place + 1) * self.recipe.batch
+        chosen = self.order(epoch)[place * self.recipe.batch : (place + 1) * self.recipe.batch]
+        light, classes = self.light[chosen], self.classes[chosen].long()
+        if self.recipe.flip:
+            random = np.random.default_rng([self.recipe.seed, epoch, place])
+            mirrored = torch.from_numpy(random.random(len(light)) < 0.5)
+            light[mirrored] = light[mirrored].flip(-1)
+            classes[mirrored] = classes[mirrored].flip(-1)
+        return light, classes
+
+    def order(self, epoch: int) -> torch.Tensor:
+        """The pictures of an epoch: the data set's order, or a new one."""
         if not self.recipe.shuffle:
-            return self.light[first:last], self.classes[first:last].long()
-        order = np.random.default_rng([self.recipe.seed, epoch]).permutation(len(self.light))
-        chosen = torch.from_numpy(order[first:last])
-        return self.light[chosen], self.classes[chosen].long()
+            return torch.arange(len(self.light))
+        random = np.random.default_rng([self.recipe.seed, epoch])
+        return torch.from_numpy(random.permutation(len(self.light)))
 
 
 def stack(pictures: Pictures) -> NDArray[np.uint8]:

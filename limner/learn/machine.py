@@ -62,3 +62,16 @@ def step_seconds(precision: str, device: torch.device, limit: float = 0.4) -> fl
             torch.cuda.synchronize()
         best = min(best, time.perf_counter() - start)
     return best
+
+
+def matrix_peak(precision: Precision, size: int = 1536, limit: float = 0.5) -> float:
+    """Multiply-adds a second of the CPU's best matrix product: a roof for training."""
+    kind = torch.bfloat16 if precision == "bf16" else torch.float32
+    a, b = torch.rand(size, size).to(kind), torch.rand(size, size).to(kind)
+    best = float("inf")
+    begin = time.perf_counter()
+    while time.perf_counter() - begin < limit or best == float("inf"):
+        start = time.perf_counter()
+        a @ b
+        best = min(best, time.perf_counter() - start)
+    return size**3 / best

@@ -143,10 +143,13 @@ def restore(run: Run) -> None:
 
 
 def learning_rate(recipe: Recipe, step: int, steps: int) -> float:
-    """The learning rate of a step: linear warm-up, then constant or half a cosine down to 0."""
+    """The learning rate of a step: linear warm-up, then constant, or down to 0 in a line or in
+    half a cosine."""
     if step < recipe.warmup:
         return recipe.learning_rate * (step + 1) / recipe.warmup
     if recipe.schedule == "constant":
         return recipe.learning_rate
     done = (step - recipe.warmup) / max(1, steps - recipe.warmup)
+    if recipe.schedule == "linear":
+        return recipe.learning_rate * (1 - done)
     return recipe.learning_rate * 0.5 * (1 + math.cos(math.pi * done))

@@ -1,11 +1,14 @@
 """The runs of a study: those that are missing, several side by side, each once and for all."""
 
+import fcntl
 import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from itertools import zip_longest
 from multiprocessing import connection, get_context
 from multiprocessing.context import SpawnProcess
@@ -16,15 +19,18 @@ import torch
 from limner.errors import LimnerError, StudyError
 from limner.learn import fit, machine
 from limner.learn.run import assemble, build
-from limner.learn.sources import gather
+from limner.learn.sources import Sources, gather
 from limner.recipe import Recipe
 from limner.studies import work
+from limner.studies.catalog import FOLDER
 from limner.studies.record import Record, find_record, key
 from limner.studies.study import Arms, Records
 
 CHUNK = 7200.0  # seconds that one sitting lasts at most; the rest is done when it is called again
-STEPS = 2  # of a network, to estimate how long it takes
+STEPS = 2  # of a network after its first one, to estimate how long it takes
 SAMPLE = 100  # pictures of such a step
+START = 6.0  # seconds, about: a process begins, reads its pictures, scores at the end
+FORWARD = 1 / 3  # of a training step: what it costs to validate as many pictures
 NICER = 10
 
 Done = Callable[[int, int], None]
@@ -36,9 +42,26 @@ class Paused(LimnerError):
     exit_code = 1
 
 
+class RunsFailed(StudyError):
+    """Some runs failed, each with its own line; the others are done and kept."""
+
+    exit_code = 1
+
+
+def make(folder: Path) -> None:
+    """Make the study's folder, if it is not there. Raises StudyError."""
+    for part in ("runs", "unfinished"):
+        try:
+            (folder / part).mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StudyError(
+                f"{folder}: cannot be made a folder ({error.strerror}); choose another with -o"
+            ) from error
+
+
 def places(folder: Path) -> list[Path]:
-    """Where finished records may lie: the study's own folder, then those of its neighbors."""
-    return [folder / "runs", *sorted(folder.parent.glob("*/runs"))]
+    """Where finished records may lie: the study's own folder, its neighbors', the usual ones."""
+    return [folder / "runs", *sorted(folder.parent.glob("*/runs")), *sorted(FOLDER.glob("*/runs"))]
 
 
 def in_order(arms: Arms) -> list[Recipe]:
@@ -65,27 +88,30 @@ def collect(arms: Arms, folder: Path) -> Records:
     return {name: tuple(record(recipe) for recipe in recipes) for name, recipes in arms.items()}
 
 
-def estimate(recipes: Sequence[Recipe], jobs: int) -> float:
-    """Seconds that the runs will take, from two steps of each network on this machine's thread."""
+def estimate(recipes: Iterable[Recipe], jobs: int) -> float:
+    """Seconds that the runs will take, from a few steps of each network on one thread.
+
+    Raises DataError if a set is not there, or has less pictures than a recipe asks for.
+    """
     machine.keep_memory()
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     rates: dict[object, float] = {}
     total = 0.0
-    for recipe in recipes:
+    for recipe, count in Counter(replace(r, name="", seed=0) for r in recipes).items():
         sources = gather(recipe, None)
         kind = (recipe.network, str(recipe.network_arguments()), len(sources.palette))
         if kind not in rates:
-            rates[kind] = seconds_a_picture(recipe)
-        steps = recipe.steps or recipe.epochs * sources.per_epoch
-        total += steps * recipe.batch * rates[kind]
+            rates[kind] = seconds_a_picture(recipe, sources)
+        pictures = (recipe.steps or recipe.epochs * sources.per_epoch) * recipe.batch
+        validated = (recipe.epochs or 1) * sum(map(len, sources.held))
+        total += count * (START + (pictures + FORWARD * validated) * rates[kind])
     torch.set_num_threads(before)
     return total / jobs
 
 
-def seconds_a_picture(recipe: Recipe) -> float:
-    """Seconds of training a picture of the recipe, from the faster of a few steps."""
-    sources = gather(recipe, None)
+def seconds_a_picture(recipe: Recipe, sources: Sources) -> float:
+    """Seconds of training a picture of the recipe, from the fastest of a few steps."""
     network = build(recipe, sources.palette, pretrained=False)
     run = assemble(Path(), recipe, sources, network, "fp32", torch.device("cpu"))
     inputs, classes = next(sources.validation(recipe))
@@ -101,17 +127,13 @@ def carry_out(recipes: dict[str, Recipe], folder: Path, done: Done, jobs: int) -
     """Do the runs, `jobs` side by side, each in its own process with one thread, niced.
 
     `done(finished, all)` is told of each. Records go to folder/runs, unfinished runs are kept in
-    folder/unfinished. Raises Paused after two hours with runs left, StudyError if a run fails; on
-    KeyboardInterrupt every run saves itself first.
+    folder/unfinished. A run that fails says so in its own line, and the others go on; RunsFailed is
+    raised at the end. Raises Paused after two hours with runs left; then, and on KeyboardInterrupt,
+    every run saves itself first.
     """
-    for part in ("runs", "unfinished"):
-        try:
-            (folder / part).mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise StudyError(
-                f"{folder}: cannot be made a folder ({error.strerror}); choose another with -o"
-            ) from error
+    make(folder)
     waiting = list(recipes.values())
+    failed = []
     end = time.monotonic() + CHUNK
     with workers() as running:
         while running or waiting:
@@ -121,10 +143,7 @@ def carry_out(recipes: dict[str, Recipe], folder: Path, done: Done, jobs: int) -
             for process in [p for p in running if p.exitcode is not None]:
                 running.remove(process)
                 if process.exitcode != 0:
-                    raise StudyError(
-                        f"{folder}: the run {process.name} failed (see above); "
-                        "mend its cause and call the study again: finished runs are kept"
-                    )
+                    failed.append(f"{process.name}: exit code {process.exitcode}")
                 done(len(recipes) - len(waiting) - len(running), len(recipes))
             if time.monotonic() > end and (running or waiting):
                 left = len(running) + len(waiting)
@@ -132,14 +151,26 @@ def carry_out(recipes: dict[str, Recipe], folder: Path, done: Done, jobs: int) -
                     f"{folder}: two hours are over and {left} runs are left; "
                     "call the same study again to go on"
                 )
+    if failed:
+        raise RunsFailed(
+            f"{folder}: {len(failed)} of {len(recipes)} runs failed ({'; '.join(failed)}; their "
+            "own lines stand above); mend the cause and call the study again: the others are kept"
+        )
 
 
 def start(recipe: Recipe, folder: Path) -> SpawnProcess:
-    """A process that carries out the run."""
+    """A process that carries out the run; Ctrl-C is not for it, and it is ended when we leave."""
     process = get_context("spawn").Process(
-        target=_work, args=(recipe, folder / "unfinished", folder / "runs"), name=recipe.name
+        target=_work,
+        args=(recipe, folder / "unfinished", folder / "runs"),
+        name=f"{recipe.name}, seed {recipe.seed}",
+        daemon=True,
     )
-    process.start()
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # it inherits that
+    try:
+        process.start()
+    finally:
+        signal.signal(signal.SIGINT, before)
     return process
 
 
@@ -157,12 +188,27 @@ def workers() -> Iterator[list[SpawnProcess]]:
 
 
 def _work(recipe: Recipe, unfinished: Path, records: Path) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's, which ends us in order
     os.nice(NICER)
     try:
-        work.carry_out(recipe, unfinished, records)
+        name = key(recipe)
+        with alone(unfinished / f"{name}.lock"):
+            if find_record([records], name) is None:
+                work.carry_out(recipe, unfinished, records)
     except fit.Stopped:
         sys.exit(130)
     except LimnerError as error:
-        print(f"limner: {recipe.name}: {error}", file=sys.stderr)
+        print(f"limner: {recipe.name}, seed {recipe.seed}: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
+
+
+@contextmanager
+def alone(lock: Path) -> Iterator[None]:
+    """Hold the file's lock, and wait for it while another process holds it.
+
+    The operating system takes it back from a process that ends, however it ends. The file goes
+    when the work within is done: who waited for it looks for the record first and finds it.
+    """
+    with lock.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+        lock.unlink(missing_ok=True)

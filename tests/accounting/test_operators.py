@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
+from torch.nn.grad import conv2d_input, conv2d_weight
 
 from limner.accounting.operation import Cost
 from limner.accounting.operators import FREE, RULES, links_along, plain_name
@@ -55,7 +56,8 @@ CONVOLUTIONS = [
     (4, 6, 2, 2, 1, 1),
     (4, 4, 4, 1, 2, 2),
     (2, 4, 2, 3, 0, 1),
-    (2, 2, 1, 2, 3, 2),  # reaches past the whole side
+    (2, 2, 1, 2, 3, 2),
+    (1, 1, 1, 1, 8, 10),  # taps that only ever meet padding
 ]
 
 
@@ -104,8 +106,8 @@ def test_gradients_of_a_grouped_convolution_cost_what_it_costs(groups: int) -> N
         torch.ones(8, 4 // groups, 3, 3),
         torch.ones(2, 8, 4, 4),
     )
-    of_weight = torch.nn.grad.conv2d_weight(x, list(weight.shape), ones, groups=groups)
-    of_input = torch.nn.grad.conv2d_input(list(x.shape), weight, ones, groups=groups)
+    of_weight = conv2d_weight(x, list(weight.shape), ones, groups=groups)
+    of_input = conv2d_input(list(x.shape), weight, ones, groups=groups)
 
     def run(x: Tensor, w: Tensor) -> Tensor:
         return F.conv2d(x, w, groups=groups)
@@ -176,7 +178,7 @@ def test_products_count_result_times_inner_side(
 
 
 def test_fused_attention_counts_like_plain_attention() -> None:
-    """The CPU has a fused kernel, the meta device has none; a fused backward computes the scores anew."""
+    """The CPU has a fused kernel, the meta device none; its backward computes the scores anew."""
     shapes = [(2, 3, 7, 4), (2, 3, 5, 4), (2, 3, 5, 4)]
     plain = cost_of(F.scaled_dot_product_attention, *shapes, gradients=True)
     inputs = [torch.zeros(shape, requires_grad=True) for shape in shapes]

@@ -1,4 +1,4 @@
-"""A trace sees every operator, charges it to the layer that called it, and says where a run fails."""
+"""A trace sees every operator, charges it to the layer that called it, and says what fails."""
 
 from collections.abc import Callable
 
@@ -200,7 +200,7 @@ def test_no_hook_is_left_behind() -> None:
     assert [len(register) for register in registered] == [0, 0]
 
 
-def test_an_exception_that_the_network_catches_does_not_move_the_layers() -> None:
+def test_an_exception_that_the_network_catches_moves_no_later_layer() -> None:
     class Careful(nn.Module):
         def __init__(self) -> None:
             super().__init__()
@@ -214,5 +214,5 @@ def test_an_exception_that_the_network_catches_does_not_move_the_layers() -> Non
                 y = self.second(x)
             return y + 1
 
-    run = trace(nn.Sequential(Careful()), [picture()])
-    assert [o.layer for o in run.operations] == ["0.second", "0"]
+    run = trace(nn.Sequential(Careful(), Calls(torch.relu)), [picture()])
+    assert [o.layer for o in run.operations] == ["0.second", "0.first", "1"]

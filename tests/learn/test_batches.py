@@ -175,6 +175,22 @@ def test_a_shuffled_epoch_sees_each_picture_once_in_a_new_order() -> None:
     assert not equal(whole(replace(WHOLE, seed=1))(7), batches(7))
 
 
+def test_whole_pictures_are_mirrored_with_their_classes() -> None:
+    light, classes = torch.rand(31, 1, 4, 6), torch.arange(31 * 24).reshape(31, 4, 6)
+    recipe = replace(WHOLE, shuffle=False, batch=31, flip=True)
+    mirrored = []
+    for step in range(4):
+        inputs, its_classes = Whole(light, classes, recipe)(step)
+        turned = (inputs[:, 0, 0, 0] != light[:, 0, 0, 0]).tolist()
+        for n, mirror in enumerate(turned):
+            assert torch.equal(inputs[n], light[n].flip(-1) if mirror else light[n])
+            assert torch.equal(its_classes[n], classes[n].flip(-1) if mirror else classes[n])
+        mirrored.append(turned)
+    assert 30 < sum(map(sum, mirrored)) < 94  # half of 124, deviation 5.6
+    assert mirrored[0] != mirrored[1]
+    assert equal(Whole(light, classes, recipe)(2), Whole(light, classes, recipe)(2))
+
+
 def test_stacked_pictures_are_one_array_and_must_be_of_one_size() -> None:
     horses = find("cifar10", "train").images
     assert horses is not None

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,18 @@ from numpy.typing import NDArray
 
 from limner.dataset import CIFAR_CLASSES, CIFAR_RECORD, find
 from limner.recipe import Recipe
-from limner.studies import answers, record
+from limner.studies import answers, figures, record
 from limner.studies.record import FORMAT, Record, key, pack, palette_of
-from limner.studies.study import WRITEUP, Arms, Records
+from limner.studies.study import (
+    WRITEUP,
+    Answer,
+    Arms,
+    Records,
+    Setting,
+    Study,
+    Table,
+    seeded,
+)
 
 DATA = Path(__file__).parents[1] / "data"
 SHOWN = 24  # pictures that a record keeps at most
@@ -198,3 +208,30 @@ def falling(last: float, count: int) -> list[float]:
 def evenly(steps: int, count: int) -> list[int]:
     """`count` steps up to the last."""
     return [steps * (i + 1) // count for i in range(count)]
+
+
+@pytest.fixture
+def example(make_records: MakeRecords, tmp_path: Path) -> tuple[Study, Setting, Records]:
+    """A study, asked in a folder of its own, and the records of its two arms."""
+
+    def plan(setting: Setting) -> Arms:
+        cnn = replace(setting.base, network="cnn")
+        return {"unet": seeded(setting.base, 3), "cnn <b>&": seeded(cnn, 2)}
+
+    def answer(setting: Setting, records: Records) -> Answer:
+        rows = [(name, len(runs), 1.5) for name, runs in records.items()]
+        figure = figures.curves({"unet": ([1, 2], [[2.0, 1.0]])}, "step", "loss")
+        return Answer(
+            verdict=["B3: 1 < 2 & <i>so on</i>.", "A second line."],
+            tables={"scores": Table("Scores, of 2", ("", "seeds", "loss"), rows, "A note < 3.")},
+            figures={"loss-curves": figure},
+            facts={"difference": [0.25, 0.125]},
+        )
+
+    setting = Setting("cifar10", False, tmp_path / "studies" / "palette")
+    study = Study("palette", 'Colors: "how many"?', ("A2", "B3"), plan, answer)
+    (setting.folder / "runs").mkdir(parents=True)
+    records = make_records(plan(setting), {})
+    for made in (run for runs in records.values() for run in runs):
+        (setting.folder / "runs" / f"{made['key']}.json").write_text(json.dumps(made))
+    return study, setting, records

@@ -1,0 +1,213 @@
+"""How fast the write-up's UNet learns what its recipe teaches it, and how much its time can buy.
+
+    python benchmarks/time_to_accuracy.py [--data NAME|PATH] [--seeds N] [--json]
+
+(a) The write-up's UNet, unchanged, by the write-up's recipe (recipes/unet.toml) and by ours
+(recipes/unet-fast.toml): the clock runs from the first step to the last, over decoded data, in the
+same engine; validation, scoring and the start of the process are apart; nothing is compiled. Runs
+have a fixed length, the final weights count, and every figure is a mean over the seeds with its
+95 % interval (Student). (b) Anything trained on the same pictures within the time that the
+write-up's recipe takes in (a): recipes/horses.toml, beside the grey look-up; and the shortest of a
+few lengths after which that recipe is better than the look-up in all three scores.
+
+The recipes were chosen on pictures cut from training (docs/log.md tells how); the test pictures
+serve the report alone. Runs of a seed follow each other, so that a machine that slows down slows
+all of them. About 40 minutes for 5 seeds on two cores; run it on an idle machine.
+"""
+
+import argparse
+import json
+import platform
+import statistics
+import sys
+import tempfile
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from limner.learn import fit, machine
+from limner.learn.batches import stack
+from limner.learn.run import Run, assemble, build
+from limner.learn.sources import Sources, gather
+from limner.recipe import Recipe
+from limner.scores import Interval
+from limner.studies.answers import simple_answers
+from limner.studies.scoring import Truth, score
+from limner.studies.seeds import over_seeds
+from limner.studies.work import predict
+
+RECIPES = Path(__file__).resolve().parents[1] / "recipes"
+SCORES = ("loss", "accuracy", "ab_error")
+SHORT = (25, 50, 100, 200, 400, 800)  # steps, tried in turn until the look-up is beaten
+CPU = torch.device("cpu")
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A run of one seed: seconds from its first step to its last, and its scores on test."""
+
+    seconds: float
+    steps: int
+    pictures: int  # seen
+    macs: int  # multiply-adds of a step
+    scores: dict[str, float]
+
+
+def recipe_of(name: str, data: str) -> Recipe:
+    return Recipe.load(RECIPES / f"{name}.toml", [f"data={json.dumps([data])}"])
+
+
+def train(recipe: Recipe, seed: int, precision: machine.Precision) -> Trial:
+    """One run of `limner train`'s own loop, validated and scored only after its last step."""
+    sources = gather(recipe, None)
+    steps = recipe.steps or recipe.epochs * sources.per_epoch
+    recipe = replace(recipe, epochs=0, steps=steps, validate=0, seed=seed)
+    with tempfile.TemporaryDirectory() as folder:
+        network = build(recipe, sources.palette, pretrained=False)
+        run = assemble(Path(folder), recipe, sources, network, precision, CPU)
+        fit.prepare(run)
+        macs = step_macs(run)
+        fit.fit(run)
+    return Trial(run.seconds, steps, steps * recipe.batch, macs, test_scores(run))
+
+
+def step_macs(run: Run) -> int:
+    """Multiply-adds of a step, forward and backward, as torch counts them."""
+    network = build(run.recipe, run.palette, pretrained=False)
+    inputs, _ = run.sources.batches(run.recipe)(0)
+    with FlopCounterMode(display=False) as counter:
+        network(inputs).sum().backward()
+    return counter.get_total_flops() // 2
+
+
+def test_scores(run: Run) -> dict[str, float]:
+    """The scores of the run's final weights on the test pictures."""
+    truth = Truth(stack(run.sources.held[0]), run.palette)
+    run.network.load_state_dict({**run.network.state_dict(), **run.ema})
+    scores = score(predict(run.network.eval(), truth, run.recipe), truth)
+    return {name: scores[name] for name in SCORES}
+
+
+def mean_of(trials: list[Trial]) -> dict[str, Any]:
+    """Means over the seeds, and their intervals."""
+    columns = {"seconds": [t.seconds for t in trials]}
+    columns |= {name: [t.scores[name] for t in trials] for name in SCORES}
+    intervals = {name: over_seeds(values) for name, values in columns.items()}
+    return {
+        **{name: interval.value for name, interval in intervals.items()},
+        "intervals": {name: bounds(interval) for name, interval in intervals.items()},
+        "steps": trials[0].steps,
+    }
+
+
+def bounds(interval: Interval) -> list[float] | None:
+    """[low, high], or None where one seed gives none."""
+    return None if interval.low != interval.low else [interval.low, interval.high]
+
+
+def until_lookup(
+    recipe: Recipe, lookup: dict[str, float], seeds: int, precision: machine.Precision
+) -> dict[str, Any] | None:
+    """The shortest of SHORT that beats the look-up in all three scores; None if none does."""
+    for steps in SHORT:
+        short = replace(recipe, epochs=0, steps=steps, warmup=min(recipe.warmup, steps // 4))
+        mean = mean_of([train(short, seed, precision) for seed in range(seeds)])
+        better = mean["accuracy"] > lookup["accuracy"]
+        if better and mean["loss"] < lookup["loss"] and mean["ab_error"] < lookup["ab_error"]:
+            return mean
+    return None
+
+
+def measure(data: str, seeds: int) -> dict[str, Any]:
+    """The whole document."""
+    machine.keep_memory()
+    chosen, _ = machine.choose_precision("auto", CPU)
+    writeup, ours, best = (recipe_of(name, data) for name in ("unet", "unet-fast", "horses"))
+    trials: dict[str, list[Trial]] = {"writeup": [], "ours": [], "best": []}
+    for seed in range(seeds):
+        for name, recipe, precision in (
+            ("writeup", writeup, "fp32"), ("ours", ours, chosen), ("best", best, chosen),
+        ):  # fmt: skip
+            trials[name].append(train(recipe, seed, precision))
+            last = trials[name][-1]
+            told = ", ".join(f"{k} {v:.4f}" for k, v in last.scores.items())
+            print(f"{name}, seed {seed}: {last.seconds:.1f} s, {told}", file=sys.stderr, flush=True)
+    lookup = simple_answers(data, gather(writeup, None).palette, 0)["grey look-up"]
+    slow, fast = trials["writeup"], trials["ours"]
+    ratios = [s.seconds / f.seconds for s, f in zip(slow, fast, strict=True)]
+    each = [
+        (s.seconds / s.pictures) / (f.seconds / f.pictures)
+        for s, f in zip(slow, fast, strict=True)
+    ]
+    within = mean_of(trials["best"])
+    within["share_of_the_time"] = within["seconds"] / mean_of(slow)["seconds"]
+    peaks = {name: machine.matrix_peak(name) for name in ("fp32", "bf16")}
+    rate = statistics.median(t.macs * t.steps / t.seconds for t in fast)
+    return {
+        "writeup": mean_of(slow),
+        "ours": mean_of(fast),
+        "ratio": over_seeds(ratios).value,
+        "epochs_ratio": slow[0].pictures / fast[0].pictures,
+        "step_ratio": over_seeds(each).value,
+        "intervals": {"ratio": bounds(over_seeds(ratios)), "step_ratio": bounds(over_seeds(each))},
+        "within_budget": within,
+        "until_lookup": until_lookup(best, lookup, seeds, chosen),
+        "lookup": {name: lookup[name] for name in SCORES},
+        "seeds": seeds,
+        "peak": {
+            "fp32_gflops": 2e-9 * peaks["fp32"],
+            "bf16_gflops": 2e-9 * peaks["bf16"],
+            "step_gflops": 2e-9 * rate,
+        },
+        "precision": chosen,
+        "threads": torch.get_num_threads(),
+        "machine": f"{platform.processor() or platform.machine()}, torch {torch.__version__}",
+    }
+
+
+def show(document: dict[str, Any]) -> None:
+    """The document as tables."""
+    print(f"{document['machine']}, {document['threads']} threads, {document['seeds']} seeds\n")
+    print("| | seconds | loss | accuracy | ab error |\n|---|---|---|---|---|")
+    for name in ("writeup", "ours", "within_budget", "until_lookup", "lookup"):
+        row = document[name]
+        if row is not None:
+            cells = [told(row, column) for column in ("seconds", *SCORES)]
+            print(f"| {name} | {' | '.join(cells)} |")
+    print(
+        f"\n{document['ratio']:.1f} times faster in {document['precision']}: "
+        f"{document['epochs_ratio']:.1f} times fewer pictures, "
+        f"{document['step_ratio']:.2f} times faster a picture"
+    )
+    for name, value in document["peak"].items():
+        print(f"{name}: {value:.0f}")
+
+
+def told(row: dict[str, Any], column: str) -> str:
+    if column not in row:
+        return "-"
+    interval = row.get("intervals", {}).get(column)
+    half = f" ± {(interval[1] - interval[0]) / 2:.3f}" if interval else ""
+    return f"{row[column]:.3f}{half}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", default="cifar10", metavar="NAME|PATH")
+    parser.add_argument("--seeds", type=int, default=5, metavar="N")
+    parser.add_argument("--json", action="store_true", help="print only the document")
+    options = parser.parse_args()
+    if options.seeds < 1:
+        parser.error("--seeds is at least 1")
+    document = measure(options.data, options.seeds)
+    if options.json:
+        print(json.dumps(document, indent=1))
+    else:
+        show(document)
+
+
+if __name__ == "__main__":
+    main()

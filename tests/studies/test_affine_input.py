@@ -1,0 +1,240 @@
+"""A4: the verdict follows the records' figures, and the construction is an experiment."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from limner.studies import affine_input, affine_twins, figures
+from limner.studies.affine_input import (
+    PAIRS,
+    answer,
+    equal_share,
+    equal_to_twin,
+    losses,
+    outcome,
+    plan,
+)  # fmt: skip
+from limner.studies.record import Record
+from limner.studies.seeds import difference
+from limner.studies.study import Arms, Records, Setting
+
+MakeRecords = Callable[..., Records]
+MakeRecord = Callable[..., Record]
+Classes = NDArray[np.uint8]
+
+
+@pytest.fixture
+def setting(tmp_path: Path) -> Setting:
+    return Setting("cifar10", False, tmp_path)
+
+
+# The experiments without training are the same in every answer, and a figure of many pictures
+# takes seconds: each is made once.
+once = cache(affine_twins.constructions)
+draw = figures.pictures
+
+
+@pytest.fixture(autouse=True)
+def cheap(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fewer pictures for the experiments without training, and none drawn."""
+    monkeypatch.setattr(affine_twins, "SETTLING", 8)
+    monkeypatch.setattr(affine_twins, "COMPARED", 2)
+    monkeypatch.setattr(affine_twins, "LOOKED_AT", 8)
+    monkeypatch.setattr(affine_input, "constructions", once)
+    monkeypatch.setattr(figures, "pictures", lambda rows: Figure())
+
+
+def with_loss(make_records: MakeRecords, arms: Arms, losses: dict[str, float]) -> Records:
+    """Records of all arms at a loss of 1.4 but for these; seeds differ by 0.01, alike in all."""
+    return make_records(arms, {name: {"loss": losses.get(name, 1.4)} for name in arms})
+
+
+def line(verdict: list[str], *parts: str) -> str:
+    """The one line of the verdict that holds all of these."""
+    (found,) = [one for one in verdict if all(part in one for part in parts)]
+    return found
+
+
+def test_the_arms_are_those_of_the_finished_runs(setting: Setting) -> None:
+    arms = plan(setting)
+    assert list(arms) == [
+        f"{network}, {seen}" for network in ("unet", "cnn")
+        for seen in ("x", "255*x", "0.01*x", "1*x-0.5", "-1*x+1")
+    ]  # fmt: skip
+    assert [(r.scale, r.shift, r.seed) for r in arms["cnn, -1*x+1"]] == [
+        (-1.0, 1.0, seed) for seed in range(3)
+    ]
+    quick = plan(replace(setting, quick=True))
+    assert {len(quick["unet, x"]), len(quick["unet, 255*x"])} == {2, 1}
+
+
+def test_the_verdict_follows_the_losses(setting: Setting, make_records: MakeRecords) -> None:
+    made = {"unet, 255*x": 1.6, "cnn, 0.01*x": 1.2, "unet, -1*x+1": 1.5}
+    verdict = answer(setting, with_loss(make_records, plan(setting), made)).verdict
+    unet = line(verdict, "has no norm behind it")
+    assert "255*x +0.200 ± 0.000 (worse)" in unet
+    cnn = line(verdict, "batch norm")
+    assert "0.01*x -0.200 ± 0.000 (better)" in cnn
+    assert "a worse result" in line(verdict, "A4 (unet): a < 0")
+
+
+def test_no_difference_is_none(setting: Setting, make_record: MakeRecord) -> None:
+    losses = {True: [1.4, 1.5, 1.3], False: [1.4, 1.3, 1.5]}
+    verdict = answer(setting, alike(plan(setting), make_record, 1 / 24, losses)).verdict
+    turned = line(verdict, "A4 (cnn): a < 0")
+    assert "another seed, and no worse result that could be told" in turned
+    assert "not told apart" in turned
+
+
+def test_one_seed_is_no_finding(setting: Setting, make_records: MakeRecords) -> None:
+    quick = replace(setting, quick=True)
+    made = {"unet, 255*x": 1.6, "unet, -1*x+1": 1.6}
+    verdict = answer(quick, with_loss(make_records, plan(quick), made)).verdict
+    for part in ("has no norm behind it", "A4 (unet): a < 0", "A4 (unet): share of pixels"):
+        assert "one seed, no finding" in line(verdict, part)
+    assert not any("worse)" in one or "(better" in one for one in verdict)
+    assert "A quick look" in verdict[-1]
+
+
+def alike(
+    arms: Arms, make_record: MakeRecord, share: float, losses: dict[bool, list[float]] | None = None
+) -> Records:
+    """Runs whose twins on x give the same class to `share` of the pixels, and two seeds on x to
+    about a 24th of them. losses: of each seed, with a negative a (True) and without."""
+    random = np.random.default_rng(0)
+    base = [random.integers(0, 24, (8, 32, 32)) for _ in range(3)]
+
+    def classes(name: str, seed: int) -> Classes:
+        other = (base[seed] + 1) % 24
+        kept = random.random((8, 32, 32)) < (1 if name.endswith(", x") else share)
+        return np.where(kept, base[seed], other).astype(np.uint8)
+
+    return {
+        name: tuple(
+            make_record(
+                recipe,
+                {"loss": losses[recipe.scale < 0][recipe.seed]} if losses else {},
+                pictures=classes(name, recipe.seed),
+            )
+            for recipe in recipes
+        )
+        for name, recipes in arms.items()
+    }
+
+
+@pytest.mark.parametrize(
+    ("share", "words"),
+    [(0.9, "more alike than two seeds"), (1 / 24, "not told from"), (0.0, "less alike")],
+)
+def test_the_verdict_follows_the_classes(
+    share: float, words: str, setting: Setting, make_record: MakeRecord
+) -> None:
+    found = answer(setting, alike(plan(setting), make_record, share))
+    said = line(found.verdict, "A4 (cnn): share of pixels")
+    assert said.count(words) == len(PAIRS)
+    turned = line(found.verdict, "A4 (cnn): a < 0")
+    assert ("more alike than another seed" in turned) == (share == 0.9)
+    rows = {row[0]: row for row in found.tables["equal"].rows}
+    assert float(rows["cnn, 255*x"][2].split()[0]) == pytest.approx(share, abs=0.01)
+    assert float(rows["cnn, x, another seed"][2].split()[0]) == pytest.approx(1 / 24, abs=0.01)
+
+
+def test_inside_and_border_are_told_apart(setting: Setting, make_record: MakeRecord) -> None:
+    recipe = setting.base
+    ones = np.ones((8, 32, 32), np.uint8)
+    framed = ones.copy()
+    framed[:, 4:-4, 4:-4] = 0
+    ours, theirs = make_record(recipe, pictures=ones), make_record(recipe, pictures=framed)
+    assert equal_share(ours, theirs, "border") == 1
+    assert equal_share(ours, theirs, "inside") == 0
+    assert equal_share(ours, theirs, "all") == pytest.approx(1 - 24**2 / 32**2)
+
+
+def test_two_seeds_are_compared_with_each_other_alone(
+    setting: Setting, make_record: MakeRecord
+) -> None:
+    shown = [np.full((8, 32, 32), value, np.uint8) for value in (0, 0, 1)]
+    runs = tuple(
+        make_record(replace(setting.base, seed=seed), pictures=picture)
+        for seed, picture in enumerate(shown)
+    )
+    assert equal_to_twin({"unet, x": runs}, "unet, x")["all"] == [0.5, 0.5, 0.0]
+
+
+def test_border_losses_are_the_records_own(setting: Setting, make_records: MakeRecords) -> None:
+    arms = plan(setting)
+    scores = {name: {"loss_border": 1.45, "loss_inside": 1.35} for name in arms}
+    scores["unet, 1*x-0.5"] = {"loss_border": 1.75, "loss_inside": 1.35}
+    records = make_records(arms, scores)
+    assert losses(records, "unet, 1*x-0.5", "loss_border").value == pytest.approx(0.3)
+    said = line(answer(setting, records).verdict, "A4 (unet): 1*x-0.5")
+    assert "+0.300 ± 0.000 (worse) within 4 px" in said
+    assert "+0.000 ± 0.000 (not told apart) inside" in said
+
+
+def test_outcome_has_four_ways() -> None:
+    ways = [[0.1, 0.11, 0.12], [-0.1, -0.11, -0.12], [0.1, -0.1, 0.05], [0.1]]
+    said = [outcome(difference(values, [0.0] * 3)).partition(" (")[2] for values in ways]
+    assert said == ["worse)", "better)", "not told apart)", "one seed, no finding)"]
+
+
+def test_tables_and_figures(
+    setting: Setting, make_records: MakeRecords, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(figures, "pictures", draw)
+    records = with_loss(make_records, plan(setting), {"unet, 255*x": 1.6})
+    found = answer(setting, records)
+    names = [row[0] for row in found.tables["scores"].rows]
+    assert names[-3:] == ["majority class", "grey look-up", "best possible"]
+    rows = {row[0]: row for row in found.tables["differences"].rows}
+    assert rows["unet, 255*x"][1:3] == (3, "0.200 ± 0.000")
+    for figure in found.figures.values():
+        assert figures.render(figure, "png")
+
+
+# ---- without training
+
+
+def test_the_construction_is_exact_and_its_shortcuts_are_not(setting: Setting) -> None:
+    for network in ("unet", "cnn"):
+        recipe = replace(setting.base, network=network)
+        pairs = affine_twins.constructions(recipe, PAIRS)
+        for (_, b), row in pairs.items():
+            assert row.exact < affine_twins.EXACT
+            assert row.middle < affine_twins.EXACT
+            assert (row.zero_padded > 1e-3) == (b != 0)
+            assert (row.as_written > 1e-3) == (b != 0)
+            assert row.unfixed is None if network == "cnn" else row.unfixed or 0 > 1e-3
+
+
+def test_a_construction_that_is_not_exact_is_said(setting: Setting) -> None:
+    row = affine_twins.Away(exact=0.3, zero_padded=0, middle=0, unfixed=0, as_written=0)
+    (said,) = affine_twins.verdict({"unet": {(1.0, -0.5): row}})
+    assert "is NOT exact" in said
+    assert "3.0e-01" in said
+
+
+def test_the_norm_is_handed_a_squared_times_the_variance(setting: Setting) -> None:
+    unet = setting.base
+    x, large, faint = (
+        affine_twins.over_seeds([replace(unet, scale=a)]) for a in (1.0, 255.0, 0.01)
+    )
+    assert large.variance == pytest.approx(255**2 * x.variance, rel=1e-3)
+    assert faint.variance == pytest.approx(0.01**2 * x.variance, rel=1e-3)
+    assert large.picture == pytest.approx(255 * x.picture, rel=1e-3)
+    assert faint.variance < x.eps < x.variance
+    assert faint.normed < 0.5 < 0.99 < x.normed
+
+
+def test_both_networks_begin_with_the_same_first_layer(setting: Setting) -> None:
+    unet, cnn = (
+        affine_twins.first_network(replace(setting.base, network=name)) for name in ("unet", "cnn")
+    )
+    assert torch.equal(unet.b1.conv.weight, cnn.b1.conv.weight)

@@ -1,0 +1,81 @@
+"""Figures: the same input makes the same bytes, and what is drawn is what was given."""
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+from PIL import Image
+
+from limner.scores import Interval
+from limner.studies import figures
+
+
+def draw_curves() -> Figure:
+    lines: dict[str, figures.Line] = {
+        "unet": ([1, 2, 3], [[3.0, 2.0, 1.0], [3.2, 2.4, 1.6]]),
+        "cnn": ([1, 3], [[3, 2]]),
+    }
+    return figures.curves(lines, "step", "loss")
+
+
+def draw_bars() -> Figure:
+    nan = math.nan
+    values = {"unet": Interval(0.5, 0.45, 0.55), "cnn": Interval(0.4, nan, nan)}
+    return figures.bars(values, "accuracy", {"look-up": 0.6})
+
+
+def draw_pictures() -> Figure:
+    random = np.random.default_rng(0)
+    rows = {"truth": random.integers(0, 256, (3, 8, 8, 3)), "unet": np.zeros((2, 8, 8, 3))}
+    return figures.pictures({name: row.astype(np.uint8) for name, row in rows.items()})
+
+
+@pytest.mark.parametrize("draw", [draw_curves, draw_bars, draw_pictures])
+@pytest.mark.parametrize("kind", ["png", "svg"])
+def test_the_same_input_makes_the_same_bytes(draw: Callable[[], Figure], kind: str) -> None:
+    content = figures.render(draw(), kind)
+    assert content == figures.render(draw(), kind)
+    assert content.startswith(b"\x89PNG" if kind == "png" else b"<?xml")
+
+
+def test_curves_are_means_and_ranges_of_seeds() -> None:
+    (axes,) = draw_curves().axes
+    unet, cnn = axes.lines
+    np.testing.assert_allclose(np.asarray(unet.get_xydata()), [[1, 3.1], [2, 2.2], [3, 1.3]])
+    np.testing.assert_allclose(np.asarray(cnn.get_xydata()), [[1, 3], [3, 2]])
+    (band,) = axes.collections  # a single seed has none
+    box = band.get_datalim(axes.transData)
+    assert (box.y0, box.y1) == pytest.approx((1.0, 3.2))
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("step", "loss")
+
+
+def test_bars_are_values_with_intervals_and_marks() -> None:
+    (axes,) = draw_bars().axes
+    assert [bar.get_extents().width for bar in axes.patches] == pytest.approx(
+        [
+            axes.transData.transform((x, 0))[0] - axes.transData.transform((0, 0))[0]
+            for x in (0.5, 0.4)
+        ]
+    )
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["unet", "cnn"]
+    legend = axes.get_legend()
+    assert legend is not None
+    assert [text.get_text() for text in legend.get_texts()] == ["look-up"]
+
+
+def test_pictures_stay_sharp_and_in_their_rows() -> None:
+    grid = np.array(draw_pictures().axes).reshape(2, 3)
+    assert [len(axes.images) for axes in grid.ravel()] == [1, 1, 1, 1, 1, 0]
+    assert [axes.texts[0].get_text() for axes in grid[:, 0]] == ["truth", "unet"]
+    assert grid[0, 0].images[0].get_interpolation() == "nearest"
+    assert not grid[1, 1].images[0].get_array().any()
+
+
+def test_a_png_is_drawn_at_its_dots(tmp_path_factory: pytest.TempPathFactory) -> None:
+    path = tmp_path_factory.mktemp("figure") / "curves.png"
+    path.write_bytes(figures.render(draw_curves(), "png"))
+    with Image.open(path) as picture:
+        assert picture.size == (7 * figures.DOTS, round(4.2 * figures.DOTS))
+        assert "Software" not in picture.info
