@@ -68,7 +68,6 @@ def train(recipe: Recipe, seed: int, precision: machine.Precision) -> Trial:
     with tempfile.TemporaryDirectory() as folder:
         network = build(recipe, sources.palette, pretrained=False)
         run = assemble(Path(folder), recipe, sources, network, precision, CPU)
-        fit.prepare(run)
         macs = step_macs(run)
         fit.fit(run)
     return Trial(run.seconds, steps, steps * recipe.batch, macs, test_scores(run))
@@ -77,7 +76,7 @@ def train(recipe: Recipe, seed: int, precision: machine.Precision) -> Trial:
 def step_macs(run: Run) -> int:
     """Multiply-adds of a step, forward and backward, as torch counts them."""
     network = build(run.recipe, run.palette, pretrained=False)
-    inputs, _ = run.sources.batches(run.recipe)(0)
+    inputs, _ = run.batches(0)
     with FlopCounterMode(display=False) as counter:
         network(inputs).sum().backward()
     return counter.get_total_flops() // 2

@@ -26,6 +26,7 @@ class Recipe:
     k: int | None = None  # kernel size, odd
     NF: int | None = None  # features of the first block
     skips: str | None = None  # which of a UNet's skip connections there are
+    greys: int | None = None  # rows of a resunet's look-up table: 256, or 0
     width: int | None = None  # features of a pyramid's decoder
     encoder: str | None = None  # "timm/NAME", with its pretrained weights
     learn: tuple[str, ...] = ("all",)  # modules that learn; the rest is frozen, norms in eval
@@ -94,6 +95,11 @@ class Recipe:
                     f"size = {self.size}; crops (size above 0) are drawn at random, from sets by "
                     "weight, and augmented; whole pictures (size 0) are not"
                 )
+        if self.greys and (self.size or (self.scale, self.shift) != (1, 0)):
+            raise RecipeError(
+                f"recipe {self.name}: greys = {self.greys} counts whole pictures whose light is in "
+                "0..1; set size = 0, scale = 1 and shift = 0"
+            )
         for key, good in limits.items():
             if not good:
                 raise RecipeError(
@@ -118,7 +124,7 @@ class Recipe:
 
     def network_arguments(self) -> dict[str, Any]:
         """The network's own arguments that the recipe sets."""
-        chosen = {key: getattr(self, key) for key in ("k", "NF", "skips", "width", "encoder")}
+        chosen = {key: getattr(self, key) for key in ("k", "NF", "skips", "greys", "width", "encoder")}
         return {key: value for key, value in chosen.items() if value is not None}
 
     def to_dict(self) -> dict[str, Any]:

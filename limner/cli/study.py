@@ -60,7 +60,7 @@ def study(
     from limner.studies.study import Setting
 
     folder = output or catalog.FOLDER / name
-    catalog.check_free(folder, name, (catalog.RESULT, "README.md"))
+    catalog.check_free(folder, name, quick, (catalog.RESULT, "README.md"))
     for split in ("train", "val"):
         answers.pixels(find(data, split))
     runner.make(folder)
@@ -69,9 +69,7 @@ def study(
     _run(name, arms, folder)
     records = runner.collect(arms, folder)
     answer = chosen.answer(setting, records)
-    files = [f"{table}.{kind}" for table in answer.tables for kind in ("md", "csv")]
-    files += [f"{figure}.{kind}" for figure in answer.figures for kind in ("png", "svg")]
-    catalog.check_free(folder, name, files)
+    catalog.check_free(folder, name, quick, writing.names(answer))
     writing.write(chosen, setting, records, answer)
     if json:
         print_json(catalog.result(folder))

@@ -1,6 +1,7 @@
 """A trained network becomes a model file, and a model file a network that trains on."""
 
 import copy
+import inspect
 import os
 from pathlib import Path
 
@@ -97,17 +98,21 @@ def check_card(network: Network, card: Card) -> None:
     """Raise ModelError unless the card describes this network."""
     arguments = network.arguments
     name = {kind: name for name, kind in NETWORKS.items()}.get(type(network))
+    # A card may be older than an argument, which then has its default.
+    parameters = inspect.signature(type(network)).parameters.values()
+    defaults = {p.name: p.default for p in parameters if p.default is not p.empty}
+    said = {**card.network, "arguments": {**defaults, **card.network["arguments"]}}
     pairs = {
-        "network": (card.network, {"name": name, "arguments": arguments}),
+        "network": (said, {"name": name, "arguments": arguments}),
         "multiple": (card.multiple, network.multiple),
         "stride": (card.stride, network.stride),
         "classes": (len(card.palette), arguments["NC"]),
         "input channels": (CHANNELS[card.input], arguments["NIn"]),
     }
-    for what, (said, found) in pairs.items():
-        if said != found:
+    for what, (told, found) in pairs.items():
+        if told != found:
             raise ModelError(
-                f"{card.name}: the card says {what} {said}, the network has {found}; "
+                f"{card.name}: the card says {what} {told}, the network has {found}; "
                 "write the network's own into the card"
             )
 

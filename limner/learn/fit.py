@@ -148,23 +148,21 @@ def fit(run: Run, report: Report | None = None) -> None:
     """Train from the run's step to its last, recording, validating and saving on the way."""
     machine.keep_memory()
     metrics = Metrics(run, report)
-    batches = run.sources.batches(run.recipe)
     held = list(run.sources.validation(run.recipe))
     every = run.recipe.validate or (run.sources.per_epoch if run.recipe.epochs else run.steps)
-    losses: list[torch.Tensor] = []
     run.network.train()
     with stop_requests() as stop:
         begin = saved = time.monotonic()
-        for batch in ahead(batches, run.step, run.steps):
-            losses.append(learn(run, batch))
+        for batch in ahead(run.batches, run.step, run.steps):
+            run.losses.append(learn(run, batch))
             run.step += 1
             run.seconds += time.monotonic() - begin
             stopping = bool(stop)  # once a step: a later request stops after the next one
             validating = run.step % every == 0 or run.step == run.steps
             saving = validating or stopping or time.monotonic() - saved > KEEP
-            if saving or run.step % RECORD == 0:
-                metrics.training(losses)
-                losses = []
+            if validating or run.step % RECORD == 0:
+                metrics.training(run.losses)
+                run.losses = []
             if validating:
                 metrics.validation(validate(run, held))
             if saving:

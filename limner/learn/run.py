@@ -2,7 +2,7 @@
 
 import json
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from torch import nn
 from limner import networks
 from limner.errors import TrainingError
 from limner.learn import checkpoint, machine
+from limner.learn.batches import Crops, Whole
 from limner.learn.sources import Sources
 from limner.networks.encoder import load_encoder_weights
 from limner.networks.freeze import freeze
@@ -31,12 +32,14 @@ class Run:
     palette: Palette
     network: networks.Network
     sources: Sources
+    batches: Crops | Whole
     optimizer: torch.optim.Optimizer
     ema: dict[str, torch.Tensor]  # running means of what learns; empty without `ema`
     precision: machine.Precision
     device: torch.device
     step: int = 0
     seconds: float = 0.0  # spent in steps, over all sittings
+    losses: list[torch.Tensor] = field(default_factory=list)  # of the steps since the last record
 
     @property
     def steps(self) -> int:
@@ -76,6 +79,9 @@ def assemble(
     precision: machine.Precision, device: torch.device,
 ) -> Run:  # fmt: skip
     """Put the run together, before its first step."""
+    batches = sources.batches(recipe)
+    if isinstance(batches, Whole):
+        network.count(batches.light, batches.classes)
     freeze(network, "all" if recipe.learn == ("all",) else recipe.learn)
     network.to(device).to(memory_format=torch.channels_last)
     parameters = [p for p in network.parameters() if p.requires_grad]
@@ -85,7 +91,9 @@ def assemble(
     ema = {}
     if recipe.ema:
         ema = {name: value.detach().clone() for name, value in learned_state(network).items()}
-    return Run(folder, recipe, sources.palette, network, sources, optimizer, ema, precision, device)
+    return Run(
+        folder, recipe, sources.palette, network, sources, batches, optimizer, ema, precision, device
+    )  # fmt: skip
 
 
 def learned_state(network: nn.Module) -> dict[str, torch.Tensor]:
@@ -102,7 +110,8 @@ def learned_state(network: nn.Module) -> dict[str, torch.Tensor]:
 
 
 def save(run: Run) -> None:
-    """The run's checkpoint: weights, running means, the optimizer's moments, step and seconds.
+    """The run's checkpoint: weights, running means, the optimizer's moments, the losses that wait
+    to be recorded, step and seconds.
 
     Raises TrainingError for weights that are not finite: the older checkpoint stays.
     """
@@ -115,6 +124,8 @@ def save(run: Run) -> None:
     tensors |= {f"ema/{name}": value for name, value in run.ema.items()}
     for index, moments in run.optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer/{index}/{name}": value for name, value in moments.items()}
+    if run.losses:
+        tensors["losses"] = torch.stack(run.losses)
     checkpoint.save(run.folder, run.step, tensors, {"seconds": round(run.seconds, 3)})
 
 
@@ -124,6 +135,7 @@ def restore(run: Run) -> None:
     groups: dict[str, dict[str, torch.Tensor]] = {"network": {}, "ema": {}, "optimizer": {}}
     moments: dict[int, dict[str, torch.Tensor]] = {}
     try:
+        run.losses = list(tensors.pop("losses", torch.empty(0)))
         for name, value in tensors.items():
             group, _, rest = name.partition("/")
             groups[group][rest] = value

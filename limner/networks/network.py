@@ -34,6 +34,10 @@ class Network(nn.Module):
         """The logits [N, NC, H/s, W/s] of what `features` returned."""
         raise NotImplementedError
 
+    def count(self, light: Tensor, classes: Tensor) -> None:
+        """Take what is counted, not learned, from the training pictures: light [n, 1, H, W],
+        classes [n, h, w]. Most networks count nothing."""
+
     def forward(self, x: Tensor) -> Tensor:
         return self.classify(self.features(x))
 
@@ -68,7 +72,8 @@ def check_sides(x: Tensor, multiple: int) -> None:
 def check_counts(**counts: int) -> None:
     """Raise RecipeError unless every named argument is a whole number of at least 1."""
     for name, value in counts.items():
-        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        # a symbol of torch's stands for a whole number where costs become formulas (accounting)
+        if not isinstance(value, int | torch.SymInt) or isinstance(value, bool) or value < 1:
             raise RecipeError(f"network argument {name} = {value!r}; give a whole number above 0")
 
 

@@ -16,6 +16,7 @@ from limner.studies.study import Answer, Arms, Records, Setting, Study, Table, s
 # (a, b): raw levels; so faint that batch norm's epsilon counts; centered; inverted.
 PAIRS = ((255.0, 0.0), (0.01, 0.0), (1.0, -0.5), (-1.0, 1.0))
 NETWORKS = ("unet", "cnn")
+NOT_TOLD = "not told from two seeds"
 PARTS = ("all", "inside", "border")  # of a picture: more or less than 4 px from its edge
 
 Equal = dict[str, list[float]]  # part -> share of pixels with the same class, one value a seed
@@ -106,10 +107,16 @@ def equal_share(ours: Record, theirs: Record, part: str) -> float:
     return float(same[:, mask].mean())
 
 
+def paired(records: Records, name: str, column: str) -> list[float]:
+    """A score of the arm less that of its network's runs on x, seed by seed."""
+    ours = answers.values(records[name], column)
+    theirs = answers.values(records[f"{name.partition(',')[0]}, x"], column)
+    return [a - b for a, b in zip(ours, theirs, strict=False)]
+
+
 def losses(records: Records, name: str, column: str = "loss") -> Interval:
-    """The arm's loss less that of its network's runs on x, seed by seed."""
-    twins = records[f"{name.partition(',')[0]}, x"]
-    return difference(answers.values(records[name], column), answers.values(twins, column))
+    """The mean of `paired` and its interval."""
+    return over_seeds(paired(records, name, column))
 
 
 # ---- the verdict
@@ -125,15 +132,15 @@ def told_of_first(firsts: Mapping[str, First], records: Records) -> list[str]:
         for network in ("cnn", "unet")
     )
     return [
-        "A4: a > 0 with b = 0 reaches a CNN through a batch norm, which divides it out until "
-        f"a^2 times the variance meets the norm's epsilon ({x.eps:.0e}): at the first weights the "
-        f"norm sees a variance of {x.variance:.2g} for x, {large.variance:.2g} for {names[0]} and "
-        f"{faint.variance:.2g} for {names[1]}, and passes on {x.normed:.3f}, {large.normed:.3f} "
-        f"and {faint.normed:.3f}. The loss after training, less that on x: {cnn}.",
-        "A4: the picture's channel of the UNet's last layer has no norm behind it: at the first "
-        f"weights its part of the logits has a deviation of {x.picture:.2g} for x, "
-        f"{large.picture:.2g} for {names[0]} and {faint.picture:.2g} for {names[1]}. The loss "
-        f"after training, less that on x: {unet}.",
+        f"A4 (cnn), a > 0 and b = 0: loss less that on x {cnn}. Behind it: the picture enters "
+        "through a batch norm alone, which divides a out until a^2 times the variance meets the "
+        f"norm's epsilon ({x.eps:.0e}). At the first weights the norm sees a variance of "
+        f"{x.variance:.2g} for x, {large.variance:.2g} for {names[0]} and {faint.variance:.2g} for "
+        f"{names[1]}, and makes {x.normed:.3f}, {large.normed:.3f} and {faint.normed:.3f} of it.",
+        f"A4 (unet), a > 0 and b = 0: loss less that on x {unet}. Behind it: the picture's channel "
+        "of the last layer has no norm behind it. At the first weights its part of the logits has "
+        f"a deviation of {x.picture:.2g} for x, {large.picture:.2g} for {names[0]} and "
+        f"{faint.picture:.2g} for {names[1]}.",
     ]
 
 
@@ -152,13 +159,13 @@ def told_of_runs(network: str, records: Records, equal: Mapping[str, Equal]) -> 
     ]
     for (_, b), name in zip(PAIRS, arms, strict=True):
         if b:
-            border, inside = (
-                losses(records, name, f"loss_{part}") for part in ("border", "inside")
-            )
+            border = paired(records, name, "loss_border")
+            inside = paired(records, name, "loss_inside")
             lines.append(
                 f"A4 ({network}): {name.partition(', ')[2]}, whose border is padded with 0 and not "
-                f"with b: loss less that on x {outcome(border)} within {BORDER} px of the border, "
-                f"{outcome(inside)} inside."
+                f"with b: loss less that on x {told(over_seeds(border))} within {BORDER} px of the "
+                f"border and {told(over_seeds(inside))} inside; at the border it is, beside the "
+                f"inside, {outcome(difference(border, inside))}."
             )
     return [*lines, told_of_negative(network, records, equal)]
 
@@ -173,8 +180,8 @@ def told_of_negative(network: str, records: Records, equal: Mapping[str, Equal])
         found = "one seed, no finding"
     elif apart(loss):
         found = "a worse result" if loss.value > 0 else "a better result"
-    elif like == "more alike than two seeds":
-        found = "no worse result that could be told, and more alike than another seed"
+    elif like != NOT_TOLD:
+        found = f"no worse result that could be told, and {like}"
     else:
         found = "another seed, and no worse result that could be told"
     return (
@@ -201,7 +208,7 @@ def likeness(shares: Sequence[float], control: Sequence[float]) -> str:
     if np.isnan(more.low):
         return "one seed, no finding"
     if not apart(more):
-        return "not told from two seeds"
+        return NOT_TOLD
     return f"{'more' if more.value > 0 else 'less'} alike than two seeds"
 
 
@@ -243,7 +250,8 @@ def difference_table(records: Records) -> Table:
         "", "seeds", "loss, nats", "inside", f"within {BORDER} px of the border", "accuracy",
         "ab error",
     )  # fmt: skip
-    return Table("Trained on a*x + b less trained on x, seed by seed", header, rows)
+    note = "Of so many 95 % intervals, one in twenty excludes 0 by chance."
+    return Table("Trained on a*x + b less trained on x, seed by seed", header, rows, note)
 
 
 STUDY = Study(

@@ -58,12 +58,17 @@ def result(folder: Path) -> dict[str, Any]:
     return document
 
 
-def check_free(folder: Path, name: str, files: Iterable[str]) -> None:
-    """Raise StudyError if the study's answer would replace what is not an answer of that study."""
+def check_free(folder: Path, name: str, quick: bool, files: Iterable[str]) -> None:
+    """Raise StudyError if the study's answer would replace what is not an answer of that study, or
+    a quick one a full one."""
     if os.path.lexists(folder / RESULT):
-        found = result(folder)["study"]
-        if found != name:
-            raise StudyError(f"{folder}: holds the answer of {found}; choose another with -o")
+        found = result(folder)
+        if found["study"] != name:
+            raise StudyError(
+                f"{folder}: holds the answer of {found['study']}; choose another with -o"
+            )
+        if quick and not found["quick"]:
+            raise StudyError(f"{folder}: holds the full answer; choose another with -o")
         return
     for file in files:
         if os.path.lexists(folder / file):

@@ -150,19 +150,19 @@ def told_of_number(rgb: Sequence[Arm]) -> str:
         else:
             found = "better" if change.value < 0 else "worse"
         lines.append(
-            f"the best reachable {name} falls from {few.best(column):.2f} to "
+            f"the best reachable {name} goes from {few.best(column):.2f} to "
             f"{many.best(column):.2f} and the reached one changes by {told(change, 2)} ({found})"
         )
     return f"From {len(few.palette)} to {len(many.palette)} colors in RGB {'; '.join(lines)}."
 
 
 def told_of_limit(rgb: Sequence[Arm]) -> str:
-    """Whether the palette's coarseness or the network's guess is what the error comes from."""
+    """How much of the error is the network's guess, and not the palette's coarseness."""
     parts = []
     for arm in rgb:
         over = over_seeds([value - arm.best("ab_error") for value in arm.reached("ab_error")])
         parts.append(f"{told(over, 2)} with {len(arm.palette)} colors")
-    return f"The reached ab error lies above the best reachable one by {', '.join(parts)}."
+    return f"The reached ab error less that of the true class: {', '.join(parts)}."
 
 
 def told_of_spaces(arms: Sequence[Arm]) -> list[str]:
@@ -222,7 +222,7 @@ def error_table(arms: Sequence[Arm], gray: float) -> Table:
     )
     note = (
         "Against the true colors, on the original light. Best reachable: the true class of every "
-        "pixel. The network and the look-up say the expected color of their distribution, as "
+        "pixel, one color; a mixture may lie nearer. The network and the look-up say the expected color of their distribution, as "
         f"`limner colorize` does. All gray has an ab error of {gray:.2f} whatever the palette."
     )
     return Table("Best reachable error beside the reached", header, rows, note)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from limner.dataset import find
 from limner.recipe import Recipe
 from limner.studies.record import Record
 
@@ -40,7 +41,8 @@ class Setting:
         """The write-up's recipe on these data; shorter if the study is quick."""
         recipe = replace(WRITEUP, data=(self.data,))
         if self.quick:
-            return replace(recipe, pictures=QUICK_PICTURES, epochs=QUICK_EPOCHS)
+            pictures = min(QUICK_PICTURES, len(find(self.data, recipe.split)))
+            return replace(recipe, pictures=pictures, epochs=QUICK_EPOCHS)
         return recipe
 
 

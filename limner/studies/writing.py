@@ -3,6 +3,8 @@
 import csv
 import io
 import json
+from collections.abc import Sequence
+from math import isfinite
 from typing import Any
 
 from limner.files import write_atomically
@@ -13,9 +15,12 @@ from limner.studies.study import Answer, Records, Setting, Study, Table
 
 def markdown(table: Table) -> str:
     """The table as GitHub's Markdown, with its note below it."""
-    lines = ["| " + " | ".join(table.header) + " |", "|---" * len(table.header) + "|"]
-    lines += ["| " + " | ".join(map(str, row)) + " |" for row in table.rows]
+    lines = [_line(table.header), "|---" * len(table.header) + "|", *map(_line, table.rows)]
     return "\n".join(lines) + (f"\n\n{table.note}" if table.note else "") + "\n"
+
+
+def _line(cells: Sequence[Any]) -> str:
+    return "| " + " | ".join(str(cell).replace("|", "\\|") for cell in cells) + " |"
 
 
 def as_csv(table: Table) -> str:
@@ -23,6 +28,13 @@ def as_csv(table: Table) -> str:
     buffer = io.StringIO()
     csv.writer(buffer).writerows([table.header, *table.rows])
     return buffer.getvalue()
+
+
+def names(answer: Answer) -> list[str]:
+    """The files that the answer becomes."""
+    tables = [f"{name}.{kind}" for name in answer.tables for kind in ("md", "csv")]
+    figures = [f"{name}.{kind}" for name in answer.figures for kind in ("png", "svg")]
+    return [*tables, *figures, "result.json", "README.md"]
 
 
 def write(study: Study, setting: Setting, records: Records, answer: Answer) -> None:
@@ -35,7 +47,8 @@ def write(study: Study, setting: Setting, records: Records, answer: Answer) -> N
         for kind in ("png", "svg"):
             write_atomically(folder / f"{name}.{kind}", render(figure, kind))
     document = result(study, setting, records, answer)
-    write_atomically(folder / "result.json", (json.dumps(document, indent=1) + "\n").encode())
+    text = json.dumps(document, indent=1, allow_nan=False) + "\n"
+    write_atomically(folder / "result.json", text.encode())
     write_atomically(folder / "README.md", page(study, setting, answer).encode())
 
 
@@ -59,10 +72,19 @@ def result(study: Study, setting: Setting, records: Records, answer: Answer) -> 
             for name, table in answer.tables.items()
         },
         "figures": list(answer.figures),
-        "facts": answer.facts,
+        "facts": strict(answer.facts),
         "runs": {name: [record["key"] for record in runs] for name, runs in records.items()},
         **origin(),
     }
+
+
+def strict(value: Any) -> Any:
+    """The value as JSON can hold it: a number that is none, an interval of one seed say, is null."""
+    if isinstance(value, dict):
+        return {name: strict(inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [strict(inner) for inner in value]
+    return None if isinstance(value, float) and not isfinite(value) else value
 
 
 def command(study: Study, setting: Setting) -> str:

@@ -26,6 +26,8 @@ COMMANDS = {  # command -> the options that it promises
     "palette learn": "--data -k --space --output --seed --grid --overwrite",
     "palette show": "--output --overwrite",
     "models": "--json",
+    "study": "--quick --data --output --json",
+    "report": "--output --overwrite",
 }
 
 

@@ -9,9 +9,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from limner.card import Model
+from limner.card import Card, Model
 from limner.errors import LimnerError, RecipeError
+from limner.learn.export import export, load
+from limner.lookup import Lookup
 from limner.networks import NETWORKS, Network, build, check_sides
+from limner.networks.resunet import ResUNet
+from limner.palette import Palette
 
 NAMES = list(NETWORKS)
 WITH_KERNEL = ["cnn", "unet", "resunet"]
@@ -155,6 +159,37 @@ def test_parameters_of_the_write_up() -> None:
 
     assert count("cnn") == 86_784
     assert count("unet") == 112_344
+
+
+def test_a_counted_look_up_is_where_the_resunet_begins(tmp_path: Path) -> None:
+    random = torch.Generator().manual_seed(2)
+    light = torch.randint(0, 256, (4, 1, 8, 16), generator=random) / 255
+    classes = torch.randint(0, 5, (4, 8, 16), generator=random)
+    network = build("resunet", {"NF": 4, "NC": 5, "greys": 256}).eval()
+    assert isinstance(network, ResUNet)
+    network.count(light, classes)
+    lookup = Lookup.count([((light[:, 0] * 255).round().int().numpy(), classes.numpy())], 5)
+    with torch.inference_mode():
+        network.out.conv.bias.zero_()
+        said = network(light)
+    expected = lookup.logits((light[:, 0] * 255).round().int().numpy()).swapaxes(0, 1)
+    np.testing.assert_allclose(said.numpy(), expected, atol=1e-6)
+    card = Card(
+        name="counted", task="colorize", network={"name": "resunet", "arguments": network.arguments},
+        input="mean", working_size=32, stride=1, multiple=8,
+        palette=Palette("rgb", np.arange(15, dtype=np.float32).reshape(5, 3)),
+    )  # fmt: skip
+    export(network, card, tmp_path / "counted.onnx")
+    again = Model(tmp_path / "counted.onnx", device="cpu").run(light.numpy())
+    np.testing.assert_allclose(again, expected, atol=1e-5)
+    loaded, _ = load(tmp_path / "counted.onnx")
+    assert torch.equal(loaded.state_dict()["out.table"], network.state_dict()["out.table"])
+
+
+@pytest.mark.parametrize("arguments", [{"greys": 16}, {"greys": 256, "NIn": 3}])
+def test_a_look_up_of_other_levels_is_refused(arguments: dict[str, object]) -> None:
+    with pytest.raises(RecipeError, match="give 0, or 256 with one input channel"):
+        build("resunet", arguments)
 
 
 def test_a_unet_without_skips_is_the_cnn() -> None:
