@@ -95,7 +95,7 @@ class ResUNet(Network):
 
     k: kernel size (odd); NF: width (2NF at a quarter of the sides, 3NF at an eighth); NC: classes;
     NIn: input channels; greys: rows of the look-up's table, 256 for 8-bit light, 0 for none.
-    features: [N, NF + 4 NIn, H/2, W/2]; logits: [N, NC, H, W]. 1,208,880 parameters at the
+    features: [N, NF + 4 NIn, H/2, W/2]; logits: [N, NC, H, W]. 1,209,744 parameters at the
     defaults.
     """
 
