@@ -38,6 +38,7 @@ class Recipe:
     size: int = 0  # side of the square crops in pixels; 0: whole pictures, all of one size
     zoom: float = 1.0  # a crop's side is drawn from zoom..1 of the picture's short side
     flip: bool = False  # mirror half of the pictures
+    move: int = 0  # pixels by which whole pictures are moved at most, their edge mirrored
     tone: float = 0.0  # strength of the random tone curve on the input light
     scale: float = 1.0  # the network sees scale * light + shift: a study's question, not exported
     shift: float = 0.0
@@ -65,6 +66,7 @@ class Recipe:
             "holdout": self.holdout >= 0,
             "size": self.size >= 0,
             "zoom": 0 < self.zoom <= 1,
+            "move": self.move >= 0,
             "tone": 0 <= self.tone <= 1,
             "scale": 0 < abs(self.scale) < float("inf"),
             "shift": abs(self.shift) < float("inf"),
@@ -87,6 +89,7 @@ class Recipe:
             "tone": not (without_crops and self.tone > 0),
             "data": not (without_crops and several),
             "shuffle": without_crops or self.shuffle,
+            "move": without_crops or self.move == 0,
         }
         for key, good in effects.items():
             if not good:

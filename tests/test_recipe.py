@@ -194,7 +194,7 @@ def test_sets_have_weights(entries: tuple[str, ...], expected: object) -> None:
     "keys",
     [
         {"zoom": 0.5}, {"tone": 0.1}, {"data": ("photos=9", "early")},
-        {"size": 32, "shuffle": False},
+        {"size": 32, "shuffle": False}, {"size": 32, "move": 2},
     ],
 )  # fmt: skip
 def test_a_key_without_effect_is_an_error(keys: dict[str, Any]) -> None:

@@ -58,8 +58,8 @@ def train(
     \b
     Keys of a recipe (docs/recipe.md explains them):
       name network k NF skips greys width encoder learn data split pictures holdout palette
-      size zoom flip tone scale shift shuffle batch epochs steps optimizer learning_rate warmup
-      schedule weight_decay ema validate seed
+      size zoom flip move tone scale shift shuffle batch epochs steps optimizer learning_rate
+      warmup schedule weight_decay ema validate seed
 
     \b
     Examples:

@@ -78,11 +78,14 @@ class Whole:
         epoch, place = divmod(step, self.per_epoch)
         chosen = self.order(epoch)[place * self.recipe.batch : (place + 1) * self.recipe.batch]
         light, classes = self.light[chosen], self.classes[chosen].long()
+        random = np.random.default_rng([self.recipe.seed, epoch, place])
         if self.recipe.flip:
-            random = np.random.default_rng([self.recipe.seed, epoch, place])
             mirrored = torch.from_numpy(random.random(len(light)) < 0.5)
             light[mirrored] = light[mirrored].flip(-1)
             classes[mirrored] = classes[mirrored].flip(-1)
+        if self.recipe.move:
+            down, right = random.integers(-self.recipe.move, self.recipe.move + 1, 2)
+            light, classes = moved(light, down, right), moved(classes, down, right)
         return light, classes
 
     def order(self, epoch: int) -> torch.Tensor:
@@ -91,6 +94,15 @@ class Whole:
             return torch.arange(len(self.light))
         random = np.random.default_rng([self.recipe.seed, epoch])
         return torch.from_numpy(random.permutation(len(self.light)))
+
+
+def moved(pictures: torch.Tensor, down: int, right: int) -> torch.Tensor:
+    """Pictures [..., H, W] moved by so many pixels; what comes in is their edge, mirrored."""
+    H, W = pictures.shape[-2:]
+    rows, columns = (np.pad(np.arange(n), n - 1, mode="reflect") for n in (H, W))
+    rows = rows[H - 1 - down : 2 * H - 1 - down]
+    columns = columns[W - 1 - right : 2 * W - 1 - right]
+    return pictures[..., torch.from_numpy(rows)[:, None], torch.from_numpy(columns)]
 
 
 def stack(pictures: Pictures) -> NDArray[np.uint8]:

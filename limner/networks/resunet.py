@@ -95,7 +95,7 @@ class ResUNet(Network):
 
     k: kernel size (odd); NF: width (2NF at a quarter of the sides, 3NF at an eighth); NC: classes;
     NIn: input channels; greys: rows of the look-up's table, 256 for 8-bit light, 0 for none.
-    features: [N, NF + 4 NIn, H/2, W/2]; logits: [N, NC, H, W]. 1,209,744 parameters at the
+    features: [N, NF + 4 NIn, H/2, W/2]; logits: [N, NC, H, W]. 835,920 parameters at the
     defaults.
     """
 
@@ -116,9 +116,7 @@ class ResUNet(Network):
             )
         self.enter = Change(CELL**2 * NIn, NF, k)
         self.down4 = nn.Sequential(Change(NF, 2 * NF, k, stride=2), Residual(2 * NF, k))
-        self.down8 = nn.Sequential(
-            Change(2 * NF, 3 * NF, k, stride=2), Residual(3 * NF, k), Residual(3 * NF, k)
-        )
+        self.down8 = nn.Sequential(Change(2 * NF, 3 * NF, k, stride=2), Residual(3 * NF, k))
         self.up4 = Up(3 * NF, 2 * NF, k)
         self.up2 = Up(2 * NF, NF, k)
         self.out = Head(NF, NC, NIn, greys)

@@ -18,6 +18,7 @@ from limner.learn.batches import (
     ahead,
     as_tensors,
     inputs_and_classes,
+    moved,
     stack,
 )  # fmt: skip
 from limner.learn.data import Pictures
@@ -189,6 +190,33 @@ def test_whole_pictures_are_mirrored_with_their_classes() -> None:
     assert 30 < sum(map(sum, mirrored)) < 94  # half of 124, deviation 5.6
     assert mirrored[0] != mirrored[1]
     assert equal(Whole(light, classes, recipe)(2), Whole(light, classes, recipe)(2))
+
+
+def test_moved_pictures_mirror_their_edge() -> None:
+    picture = torch.arange(12).reshape(1, 3, 4)
+    assert torch.equal(moved(picture, 0, 0), picture)
+    assert moved(picture, 1, 0)[0, :, 0].tolist() == [4, 0, 4]
+    assert moved(picture, 0, -2)[0, 1].tolist() == [6, 7, 6, 5]
+    padded = torch.nn.functional.pad(picture[None].float(), (3, 3, 2, 2), mode="reflect")
+    for down in range(-2, 3):
+        for right in range(-3, 4):
+            expected = padded[0, :, 2 - down : 5 - down, 3 - right : 7 - right]
+            assert torch.equal(moved(picture, down, right).float(), expected)
+
+
+def test_whole_pictures_are_moved_with_their_classes() -> None:
+    light = torch.rand(7, 1, 9, 8)
+    recipe = replace(WHOLE, shuffle=False, move=2)
+    places = set()
+    for step in range(12):
+        inputs, classes = Whole(light, (light[:, 0] * 1000).round(), recipe)(step)
+        assert torch.equal((inputs[:, 0] * 1000).round(), classes)
+        [place] = {
+            (y, x) for y in range(-2, 3) for x in range(-2, 3)
+            if torch.equal(inputs, moved(light, y, x))
+        }  # fmt: skip
+        places.add(place)
+    assert len(places) > 5
 
 
 def test_stacked_pictures_are_one_array_and_must_be_of_one_size() -> None:
