@@ -31,7 +31,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from limner.learn import fit, machine
 from limner.learn.batches import stack
 from limner.learn.run import Run, assemble, build
-from limner.learn.sources import Sources, gather
+from limner.learn.sources import gather
 from limner.recipe import Recipe
 from limner.scores import Interval
 from limner.studies.answers import simple_answers
@@ -79,7 +79,8 @@ def step_macs(run: Run) -> int:
     inputs, _ = run.batches(0)
     with FlopCounterMode(display=False) as counter:
         network(inputs).sum().backward()
-    return counter.get_total_flops() // 2
+    macs: int = counter.get_total_flops() // 2
+    return macs
 
 
 def test_scores(run: Run) -> dict[str, float]:
@@ -125,11 +126,14 @@ def measure(data: str, seeds: int) -> dict[str, Any]:
     machine.keep_memory()
     chosen, _ = machine.choose_precision("auto", CPU)
     writeup, ours, best = (recipe_of(name, data) for name in ("unet", "unet-fast", "horses"))
-    trials: dict[str, list[Trial]] = {"writeup": [], "ours": [], "best": []}
+    kinds: dict[str, tuple[Recipe, machine.Precision]] = {
+        "writeup": (writeup, "fp32"),
+        "ours": (ours, chosen),
+        "best": (best, chosen),
+    }
+    trials: dict[str, list[Trial]] = {name: [] for name in kinds}
     for seed in range(seeds):
-        for name, recipe, precision in (
-            ("writeup", writeup, "fp32"), ("ours", ours, chosen), ("best", best, chosen),
-        ):  # fmt: skip
+        for name, (recipe, precision) in kinds.items():
             trials[name].append(train(recipe, seed, precision))
             last = trials[name][-1]
             told = ", ".join(f"{k} {v:.4f}" for k, v in last.scores.items())
@@ -138,12 +142,11 @@ def measure(data: str, seeds: int) -> dict[str, Any]:
     slow, fast = trials["writeup"], trials["ours"]
     ratios = [s.seconds / f.seconds for s, f in zip(slow, fast, strict=True)]
     each = [
-        (s.seconds / s.pictures) / (f.seconds / f.pictures)
-        for s, f in zip(slow, fast, strict=True)
+        (s.seconds / s.pictures) / (f.seconds / f.pictures) for s, f in zip(slow, fast, strict=True)
     ]
     within = mean_of(trials["best"])
     within["share_of_the_time"] = within["seconds"] / mean_of(slow)["seconds"]
-    peaks = {name: machine.matrix_peak(name) for name in ("fp32", "bf16")}
+    peaks = {"fp32": machine.matrix_peak("fp32"), "bf16": machine.matrix_peak("bf16")}
     rate = statistics.median(t.macs * t.steps / t.seconds for t in fast)
     return {
         "writeup": mean_of(slow),

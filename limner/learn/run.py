@@ -92,8 +92,17 @@ def assemble(
     if recipe.ema:
         ema = {name: value.detach().clone() for name, value in learned_state(network).items()}
     return Run(
-        folder, recipe, sources.palette, network, sources, batches, optimizer, ema, precision, device
-    )  # fmt: skip
+        folder,
+        recipe,
+        sources.palette,
+        network,
+        sources,
+        batches,
+        optimizer,
+        ema,
+        precision,
+        device,
+    )
 
 
 def learned_state(network: nn.Module) -> dict[str, torch.Tensor]:

@@ -126,7 +126,9 @@ class ResUNet(Network):
         [n, H, W]. Without a table, nothing happens."""
         if self.out.greys:
             levels = grey_levels(light[:, 0]).numpy()
-            lookup = Lookup.count([(levels, classes.numpy())], self.out.get_buffer("table").shape[1])
+            lookup = Lookup.count(
+                [(levels, classes.numpy())], self.out.get_buffer("table").shape[1]
+            )
             self.out.get_buffer("table").copy_(torch.from_numpy(lookup.logs))
 
     def features(self, x: Tensor) -> Tensor:

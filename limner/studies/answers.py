@@ -39,8 +39,8 @@ def pixels(dataset: Dataset) -> NDArray[np.uint8]:
     """The set's pictures uint8 [N, H, W, 3]. Raises StudyError if they are files."""
     if dataset.images is None:
         raise StudyError(
-            f"{dataset.name}: files of photographs; the studies compare small pictures of one size, "
-            "give cifar10 or a folder in CIFAR-10's binary format"
+            f"{dataset.name}: files of photographs; the studies compare small pictures of one "
+            "size, give cifar10 or a folder in CIFAR-10's binary format"
         )
     return dataset.images
 

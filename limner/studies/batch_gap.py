@@ -35,9 +35,9 @@ def ratio(ours: Sequence[float], theirs: Sequence[float]) -> Interval:
 
     The bounds are NaN with one seed, and where the denominator cannot be told from zero.
     """
-    x, y = np.array(ours), np.array(theirs)
+    x, y = np.array(list(zip(ours, theirs, strict=False))).T
     n = len(x)
-    value = float(x.mean() / y.mean())
+    value = float(x.mean() / y.mean()) if y.mean() else float("nan")
     if n < 2:
         return Interval(value, float("nan"), float("nan"))
     covariance = np.cov(x, y) / n * t.ppf(0.975, n - 1) ** 2
@@ -130,11 +130,11 @@ def told_of_rate(kinds: Mapping[str, Sizes], small: int) -> str:
 
 def _share(share: Interval, before: Sequence[float]) -> str:
     """A share of a gap with its interval, if there is a gap to have a share of."""
-    if len(before) < 2:
-        return f"{share.value:.0%} (one seed, no finding)"
+    if len(before) < 2 and not np.isnan(share.value):
+        return f"{100 * share.value:.0f} % (one seed, no finding)"
     if np.isnan(share.low):
         return "no share that could be told"
-    return f"{share.value:.0%} ({share.low:.0%} to {share.high:.0%})"
+    return f"{100 * share.value:.0f} % ({100 * share.low:.0f} to {100 * share.high:.0f} %)"
 
 
 def gap_table(kinds: Mapping[str, Sizes]) -> Table:
@@ -145,7 +145,7 @@ def gap_table(kinds: Mapping[str, Sizes]) -> Table:
         for kind, sizes in kinds.items():
             left = gap(sizes, small)
             same = kind == "equal epochs"
-            share = "100%" if same else _share(remaining(kinds, small, kind), before)
+            share = "100 %" if same else _share(remaining(kinds, small, kind), before)
             rows.append(
                 (f"{small} to {SIZES[-1]}, {kind}", len(left), told(over_seeds(left)), share)
             )

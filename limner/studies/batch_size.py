@@ -76,7 +76,7 @@ def size_table(records: Records) -> Table:
     """Loss and accuracy by batch size beside the write-up's."""
     rows: list[tuple[object, ...]] = []
     for size in SIZES:
-        cells = [f"{WRITEUP[size][0]:.2f}, {WRITEUP[size][1]:.0%}"]
+        cells = [f"{WRITEUP[size][0]:.2f}, {100 * WRITEUP[size][1]:.0f} %"]
         for network, kind in (("unet", KINDS[0]), ("unet", KINDS[1]), ("unet", KINDS[2]),
                               ("cnn", KINDS[0])):  # fmt: skip
             runs = records[f"{network}, {size}, {kind}"]

@@ -42,9 +42,7 @@ def answer(setting: Setting, records: Records) -> Answer:
         told_of_own(categories),
         *told_of_common(categories),
         *told_of_all_horses(setting, records, palette),
-        "Every category is scored on its own validation pictures (CIFAR-10's test batch), all in "
-        "the palette learned from horses; where it fits a category less, its best possible ab "
-        "error is larger.",
+        told_of_palette(categories),
         *verdicts.quick_look(setting, f"{QUICK_STEPS} updates"),
     ]
     return Answer(
@@ -116,6 +114,7 @@ def told_of_own(categories: Sequence[Category]) -> str:
     plain = [float(value) for value in rows.std(axis=1, ddof=1)]
     less = difference(spreads, plain)
     over = over_seeds([float(value) for value in (rows - lookups).mean(axis=1)])
+    ab = np.mean([one.beside_lookup("ab_error") for one in categories], axis=0)
     judged = {
         "one": "one seed, no finding",
         "none": "how much of the difference between categories is the look-up's cannot be told",
@@ -123,10 +122,21 @@ def told_of_own(categories: Sequence[Category]) -> str:
         "below": "a part of what differs between categories is the look-up's",
     }[sign(less)]
     return (
-        f"Beside its own look-up a network's loss is {weighed(over)} in the mean of the "
-        f"categories; losses spread by {told(over_seeds(plain))} over the categories, by "
+        f"Beside its own look-up a network's loss is {weighed(over)} and its ab error "
+        f"{weighed(over_seeds(ab.tolist()), digits=2)} in the mean of the categories; "
+        f"losses spread by {told(over_seeds(plain))} over the categories, by "
         f"{told(over_seeds(spreads))} once each look-up's is taken off (look-ups: "
         f"{lookups.std(ddof=1):.3f}; {seeds(len(rows))}): {judged}."
+    )
+
+
+def told_of_palette(categories: Sequence[Category]) -> str:
+    """What the categories are scored on, and how well the palette of horses fits them."""
+    order = sorted(categories, key=lambda one: one.best["ab_error"])
+    best, worst = (f"{one.best['ab_error']:.2f} for {one.name}" for one in (order[0], order[-1]))
+    return (
+        "Every category is scored on its own validation pictures, all in the palette learned from "
+        f"horses, whose best possible ab error lies between {best} and {worst}."
     )
 
 
@@ -222,7 +232,7 @@ def score_table(setting: Setting, records: Records, categories: Sequence[Categor
 
 
 def picture_rows(categories: Sequence[Category]) -> dict[str, Any]:
-    """Truth in the palette and prediction of each category's own network."""
+    """The truth, and what each category's own network predicts."""
     rows = {}
     for one in categories:
         found = answers.picture_rows({"own": one.own}, one.spec)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from limner.scores import Interval
 
 DOTS = 150  # an inch, of a PNG
+GAP = 3  # white pixels between two pictures of a row
 Line = tuple[Sequence[float], Sequence[Sequence[float]]]  # x, and y of each seed
 
 
@@ -57,15 +58,13 @@ def pictures(rows: Mapping[str, NDArray[np.uint8]]) -> Figure:
     count = max(len(row) for row in rows.values())
     figure = Figure(figsize=(1.9 + 0.8 * count, 0.85 * len(rows)), layout="constrained")
     FigureCanvasAgg(figure)
-    grid = figure.subplots(len(rows), count, squeeze=False)
-    for line, (name, row) in zip(grid, rows.items(), strict=True):
-        for axes in line:
-            axes.axis("off")
-        for axes, picture in zip(line, row, strict=False):
-            axes.imshow(picture, interpolation="nearest")
-        line[0].text(
-            -0.1, 0.5, name, ha="right", va="center", transform=line[0].transAxes, fontsize=8
-        )
+    lines = figure.subplots(len(rows), 1, squeeze=False)[:, 0]
+    for axes, (name, row) in zip(lines, rows.items(), strict=True):
+        apart = np.pad(row, ((0, count - len(row)), (0, 0), (0, GAP), (0, 0)), constant_values=255)
+        n, H, W, _ = apart.shape
+        axes.imshow(apart.swapaxes(0, 1).reshape(H, n * W, 3), interpolation="nearest")
+        axes.axis("off")
+        axes.text(-0.01, 0.5, name, ha="right", va="center", transform=axes.transAxes, fontsize=8)
     return figure
 
 

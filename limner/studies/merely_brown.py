@@ -72,8 +72,8 @@ def told_of_kinds(records: Records, truth: Truth, lookup: Column) -> list[str]:
         change = difference(*([100 * value for value in found[name]] for name in ("unet", "cnn")))
         lines.append(
             f"B3 iii: recall on {kind} classes ({thing}): CNN {percent(found['cnn'])}, UNet "
-            f"{percent(found['unet'])}, grey look-up {percent([recall(lookup, classes)])}; UNet less CNN "
-            f"{weighed(change, 'better', 'worse', 1)} points "
+            f"{percent(found['unet'])}, grey look-up {percent([recall(lookup, classes)])}; "
+            f"UNet less CNN {weighed(change, 'better', 'worse', 1)} points "
             f"({seeds(min(map(len, found.values())))})."
         )
     return lines

@@ -222,8 +222,9 @@ def error_table(arms: Sequence[Arm], gray: float) -> Table:
     )
     note = (
         "Against the true colors, on the original light. Best reachable: the true class of every "
-        "pixel, one color; a mixture may lie nearer. The network and the look-up say the expected color of their distribution, as "
-        f"`limner colorize` does. All gray has an ab error of {gray:.2f} whatever the palette."
+        "pixel, one color; a mixture may lie nearer. The network and the look-up say the expected "
+        "color of their distribution, as `limner colorize` does. "
+        f"All gray has an ab error of {gray:.2f} whatever the palette."
     )
     return Table("Best reachable error beside the reached", header, rows, note)
 

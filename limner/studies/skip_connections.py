@@ -112,9 +112,10 @@ def told_of_cnn(records: Records, simple: Mapping[str, float]) -> str:
     over = over_seeds([value - simple["loss"] for value in loss])
     return (
         f"A2: the CNN ends at loss {told(over_seeds(loss))}, accuracy {told(over_seeds(accuracy))} "
-        f"({seeds(len(runs))}; the write-up: {writeup_cnn.LOSS} and {percent([writeup_cnn.ACCURACY], 0)}); "
-        f"the grey look-up, which is no network, has {simple['loss']:.3f} and "
-        f"{simple['accuracy']:.3f}: the CNN's loss less its own is {weighed(over)}."
+        f"({seeds(len(runs))}; the write-up: {writeup_cnn.LOSS} and "
+        f"{percent([writeup_cnn.ACCURACY], 0)}); the grey look-up, which is no network, has "
+        f"{simple['loss']:.3f} and {simple['accuracy']:.3f}: the CNN's loss less "
+        f"its own is {weighed(over)}."
     )
 
 
@@ -151,7 +152,7 @@ def told_of_width(records: Records) -> str:
     elif sign(wider) != "below":
         judged = "more parameters do not explain it"
     elif sign(left) == "below":
-        judged = f"more parameters explain about {wider.value / gap.value:.0%} of it"
+        judged = f"more parameters explain about {100 * wider.value / gap.value:.0f} % of it"
     else:
         judged = "more parameters may explain it: nothing is left that could be told"
     counts = {name: answers.first_parameters(records[name]) for name in MAIN}

@@ -12,8 +12,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from limner.dataset import Dataset
 from limner.learn import fit, machine
-from limner.learn.batches import as_tensors
+from limner.learn.data import load
 from limner.learn.run import assemble, build
 from limner.learn.sources import Sources
 from limner.recipe import Recipe
@@ -49,12 +50,11 @@ def measure(recipe: Recipe, rgb: NDArray[np.uint8], steps: int) -> Measured:
     torch.set_num_threads(1)
     machine.keep_memory()  # as training does
     palette = palette_of(recipe)
-    light, classes = as_tensors(rgb, palette, 1)
-    batch = (light, classes.long())
+    sources = Sources([load(Dataset("timing", "train", images=rgb))], [], palette, 1, {}, 1)
     before = resident("VmRSS")
-    sources = Sources([], [], palette, 1, {}, per_epoch=1)
     network = build(recipe, palette, pretrained=False)
     run = assemble(Path(), recipe, sources, network, "fp32", torch.device("cpu"))
+    batch = run.batches(0)
     seconds = []
     for _ in range(WARM + steps):
         begin = time.perf_counter()

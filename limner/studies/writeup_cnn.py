@@ -100,8 +100,9 @@ def verdict(tried: Mapping[str, tuple[Record, ...]]) -> list[str]:
     else:
         nearest = min(tried, key=lambda name: abs(means(tried[name])[0] - LOSS))
         found = (
-            f"A2: {aim}: none of the {len(tried)} settings run to the end gives both within {NEAR_LOSS} and "
-            f"{NEAR_ACCURACY}; the nearest loss is that of {_figures(nearest, tried[nearest])}."
+            f"A2: {aim}: none of the {len(tried)} settings run to the end gives both within "
+            f"{NEAR_LOSS} and {NEAR_ACCURACY}; the nearest loss is that of "
+            f"{_figures(nearest, tried[nearest])}."
         )
     return [found, told_of_epoch(tried["cnn"])]
 
@@ -117,13 +118,14 @@ def told_of_epoch(runs: Sequence[Record]) -> str:
         for epoch in found.both
     )
     judged = (
-        f"the write-up's figures are those of a CNN stopped after epoch {at}"
+        f"both figures are near the write-up's if it is stopped after epoch {at}"
         if found.both
         else "at no epoch are both figures near the write-up's"
     )
+    end = " One seed is no finding." if len(runs) == 1 else ""
     return (
         f"A2: the plain CNN passes {LOSS} after epoch {found.passes} of {len(found.loss)} (by "
-        f"seed: {span}; mean over {seeds(len(runs))}): {judged}."
+        f"seed: {span}; mean over {seeds(len(runs))}): {judged}.{end}"
     )
 
 
@@ -149,11 +151,7 @@ def table(tried: Mapping[str, tuple[Record, ...]]) -> Table:
                 percent([recall(one, kind["blue"]) for one in tables]),
             )
         )  # fmt: skip
-    found = curve(tried["cnn"])
-    for epoch in sorted({found.passes, *found.both}) if found else ():
-        figures = found.loss[epoch - 1], found.accuracy[epoch - 1]
-        cells = (*(f"{value:.3f}" for value in figures), "yes" if near(*figures) else "no")
-        rows.append((f"cnn, after epoch {epoch}", len(tried["cnn"]), *cells, *"----"))
+    rows += epoch_rows(tried["cnn"])
     header = (
         "", "seeds", "loss, nats", "accuracy", "both near", "colors used", "predicted brown",
         "recall on green", "recall on blue",
@@ -164,3 +162,16 @@ def table(tried: Mapping[str, tuple[Record, ...]]) -> Table:
         "at hand. Rows of an epoch have only what a validation curve holds. " + answers.PALETTE_NOTE
     )
     return Table("The search for the write-up's CNN", header, rows, note)
+
+
+def epoch_rows(runs: Sequence[Record]) -> list[tuple[object, ...]]:
+    """Rows of the table for the epochs of the plain CNN that come near the write-up's figures."""
+    found = curve(runs)
+    if found is None:
+        return []
+    rows: list[tuple[object, ...]] = []
+    for epoch in sorted({found.passes, *found.both}):
+        pair = found.loss[epoch - 1], found.accuracy[epoch - 1]
+        cells = (*(f"{value:.3f}" for value in pair), "yes" if near(*pair) else "no")
+        rows.append((f"cnn, after epoch {epoch}", len(runs), *cells, *"----"))
+    return rows

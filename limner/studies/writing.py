@@ -79,7 +79,7 @@ def result(study: Study, setting: Setting, records: Records, answer: Answer) -> 
 
 
 def strict(value: Any) -> Any:
-    """The value as JSON can hold it: a number that is none, an interval of one seed say, is null."""
+    """The value as JSON can hold it: what is no number, one seed's interval say, is null."""
     if isinstance(value, dict):
         return {name: strict(inner) for name, inner in value.items()}
     if isinstance(value, list | tuple):

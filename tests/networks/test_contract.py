@@ -170,15 +170,20 @@ def test_a_counted_look_up_is_where_the_resunet_begins(tmp_path: Path) -> None:
     network.count(light, classes)
     lookup = Lookup.count([((light[:, 0] * 255).round().int().numpy(), classes.numpy())], 5)
     with torch.inference_mode():
-        network.out.conv.bias.zero_()
+        torch.nn.init.zeros_(network.out.get_parameter("conv.bias"))
         said = network(light)
     expected = lookup.logits((light[:, 0] * 255).round().int().numpy()).swapaxes(0, 1)
     np.testing.assert_allclose(said.numpy(), expected, atol=1e-6)
     card = Card(
-        name="counted", task="colorize", network={"name": "resunet", "arguments": network.arguments},
-        input="mean", working_size=32, stride=1, multiple=8,
+        name="counted",
+        task="colorize",
+        network={"name": "resunet", "arguments": network.arguments},
+        input="mean",
+        working_size=32,
+        stride=1,
+        multiple=8,
         palette=Palette("rgb", np.arange(15, dtype=np.float32).reshape(5, 3)),
-    )  # fmt: skip
+    )
     export(network, card, tmp_path / "counted.onnx")
     again = Model(tmp_path / "counted.onnx", device="cpu").run(light.numpy())
     np.testing.assert_allclose(again, expected, atol=1e-5)

@@ -26,10 +26,11 @@ def draw_bars() -> Figure:
     return figures.bars(values, "accuracy", {"look-up": 0.6})
 
 
+TRUTH = np.random.default_rng(0).integers(0, 256, (3, 8, 8, 3), dtype=np.uint8)
+
+
 def draw_pictures() -> Figure:
-    random = np.random.default_rng(0)
-    rows = {"truth": random.integers(0, 256, (3, 8, 8, 3)), "unet": np.zeros((2, 8, 8, 3))}
-    return figures.pictures({name: row.astype(np.uint8) for name, row in rows.items()})
+    return figures.pictures({"truth": TRUTH, "unet": np.zeros((2, 8, 8, 3), np.uint8)})
 
 
 @pytest.mark.parametrize("draw", [draw_curves, draw_bars, draw_pictures])
@@ -66,11 +67,17 @@ def test_bars_are_values_with_intervals_and_marks() -> None:
 
 
 def test_pictures_stay_sharp_and_in_their_rows() -> None:
-    grid = np.array(draw_pictures().axes).reshape(2, 3)
-    assert [len(axes.images) for axes in grid.ravel()] == [1, 1, 1, 1, 1, 0]
-    assert [axes.texts[0].get_text() for axes in grid[:, 0]] == ["truth", "unet"]
-    assert grid[0, 0].images[0].get_interpolation() == "nearest"
-    assert not grid[1, 1].images[0].get_array().any()
+    lines = draw_pictures().axes
+    assert [axes.texts[0].get_text() for axes in lines] == ["truth", "unet"]
+    truth, unet = (np.asarray(axes.images[0].get_array()) for axes in lines)
+    assert lines[0].images[0].get_interpolation() == "nearest"
+    side = truth.shape[0]
+    assert truth.shape == unet.shape == (side, 3 * (side + figures.GAP), 3)
+    for n in range(3):
+        start = n * (side + figures.GAP)
+        np.testing.assert_array_equal(truth[:, start : start + side], TRUTH[n])
+        assert (truth[:, start + side : start + side + figures.GAP] == 255).all()
+    assert (unet[:, -side - figures.GAP :] == 255).all()  # a row of two
 
 
 def test_a_png_is_drawn_at_its_dots(tmp_path_factory: pytest.TempPathFactory) -> None:
