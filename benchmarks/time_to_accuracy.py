@@ -17,7 +17,6 @@ all of them. About 40 minutes for 5 seeds on two cores; run it on an idle machin
 
 import argparse
 import json
-import platform
 import statistics
 import sys
 import tempfile
@@ -35,6 +34,7 @@ from limner.learn.sources import gather
 from limner.recipe import Recipe
 from limner.scores import Interval
 from limner.studies.answers import simple_answers
+from limner.studies.record import origin
 from limner.studies.scoring import Truth, score
 from limner.studies.seeds import over_seeds
 from limner.studies.work import predict
@@ -70,7 +70,8 @@ def train(recipe: Recipe, seed: int, precision: machine.Precision) -> Trial:
         run = assemble(Path(folder), recipe, sources, network, precision, CPU)
         macs = step_macs(run)
         fit.fit(run)
-    return Trial(run.seconds, steps, steps * recipe.batch, macs, test_scores(run))
+    pictures = round(steps / sources.per_epoch * sum(map(len, sources.sets)))
+    return Trial(run.seconds, steps, pictures, macs, test_scores(run))
 
 
 def step_macs(run: Run) -> int:
@@ -166,13 +167,16 @@ def measure(data: str, seeds: int) -> dict[str, Any]:
         },
         "precision": chosen,
         "threads": torch.get_num_threads(),
-        "machine": f"{platform.processor() or platform.machine()}, torch {torch.__version__}",
+        **origin(),
     }
 
 
 def show(document: dict[str, Any]) -> None:
     """The document as tables."""
-    print(f"{document['machine']}, {document['threads']} threads, {document['seeds']} seeds\n")
+    print(
+        f"{document['machine']}, {document['threads']} threads, torch {document['torch']}, "
+        f"commit {document['commit']}, {document['seeds']} seeds\n"
+    )
     print("| | seconds | loss | accuracy | ab error |\n|---|---|---|---|---|")
     for name in ("writeup", "ours", "within_budget", "until_lookup", "lookup"):
         row = document[name]

@@ -127,7 +127,9 @@ class Recipe:
 
     def network_arguments(self) -> dict[str, Any]:
         """The network's own arguments that the recipe sets."""
-        chosen = {key: getattr(self, key) for key in ("k", "NF", "skips", "greys", "width", "encoder")}
+        chosen = {
+            key: getattr(self, key) for key in ("k", "NF", "skips", "greys", "width", "encoder")
+        }
         return {key: value for key, value in chosen.items() if value is not None}
 
     def to_dict(self) -> dict[str, Any]:
