@@ -18,6 +18,7 @@ from limner.studies.verdicts import seeds, sign, weighed
 
 STEPS = 500
 QUICK_STEPS = 30
+SURE = 0.05  # the p below which a correlation over categories is one
 ALL_HORSES = "horse, all pictures"
 
 
@@ -86,23 +87,25 @@ def told_of_difficulty(categories: Sequence[Category]) -> str:
     """Whether the categories that are hard for the look-up are hard for the network."""
     lookups = [one.lookup["loss"] for one in categories]
     rows = by_seed(categories)
-    rank = over_seeds([float(spearmanr(row, lookups).statistic) for row in rows])
+    rank = spearmanr(np.mean(rows, axis=0), lookups)
     order = sorted(categories, key=lambda one: np.mean(answers.values(one.own, "loss")))
     easy, hard = (
         f"{one.name} {told(over_seeds(answers.values(one.own, 'loss')))} (look-up "
         f"{one.lookup['loss']:.3f})"
         for one in (order[0], order[-1])
     )
-    judged = {
-        "one": "one seed, no finding",
-        "none": "that the look-up says which category is hard is not supported",
-        "above": "what is hard for the look-up is hard for the network",
-        "below": "what is hard for the look-up is easy for the network",
-    }[sign(rank)]
+    if len(rows) == 1:
+        judged = "one seed, no finding"
+    elif not rank.pvalue < SURE:
+        judged = "that the look-up says which category is hard is not supported"
+    elif rank.statistic > 0:
+        judged = "what is hard for the look-up is hard for the network"
+    else:
+        judged = "what is hard for the look-up is easy for the network"
     return (
         f"Loss of the networks of one category: least for {easy}, most for {hard}; rank "
-        f"correlation with the look-up's loss over {len(order)} categories {told(rank, 2)} "
-        f"({seeds(len(rows))}): {judged}."
+        f"correlation with the look-up's loss over {len(order)} categories {rank.statistic:.2f} "
+        f"(p = {rank.pvalue:.3f}; Spearman 1904; mean of {seeds(len(rows))}): {judged}."
     )
 
 

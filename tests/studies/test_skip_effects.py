@@ -106,6 +106,7 @@ def test_one_seed_is_no_finding(tmp_path: Path, make_records: MakeRecords) -> No
     [
         ({"accuracy": 0.49, "accuracy_alike": 0.80}, "some color beside brightness"),
         ({"accuracy": 0.49, "accuracy_alike": 0.73}, "no gain in color could be told"),
+        ({"accuracy": 0.49, "accuracy_alike": 0.70}, "no gain in color could be told"),
         ({"accuracy": 0.41, "accuracy_alike": 0.80}, "nothing to divide"),
     ],
 )
