@@ -34,6 +34,8 @@ def search(cnn: Recipe) -> dict[str, Recipe]:
         "cnn, rate 1e-4": replace(cnn, learning_rate=1e-4),
         "cnn, rate 1e-2": replace(cnn, learning_rate=1e-2),
         "cnn, input 0..255": replace(cnn, scale=255.0),
+        "cnn, 3 epochs": replace(cnn, epochs=3),
+        "cnn, 4 epochs": replace(cnn, epochs=4),
     }
 
 

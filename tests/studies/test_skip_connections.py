@@ -27,7 +27,7 @@ def test_the_arms_are_those_of_the_finished_runs(setting: Setting) -> None:
     assert len(subsets) == 6 and all(len(arms[name]) == 3 for name in subsets)
     assert all(skips == {name.removeprefix("skips ")} for name, skips in subsets.items())
     assert (arms["wide cnn"][0].NF, arms["unet"][0].skips) == (37, None)
-    assert len(arms) == 3 + 6 + 6
+    assert len(arms) == 3 + 6 + 8
     quick = plan(replace(setting, quick=True))
     assert [len(quick["unet"]), len(quick["skips b1"])] == [2, 1]
 

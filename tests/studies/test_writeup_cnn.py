@@ -48,7 +48,7 @@ def test_found_and_not_found(setting: Setting, make_records: MakeRecords) -> Non
     arms = plan(setting)
     none = candidates(setting, make_records(arms, {"cnn, NF 8": {"loss": 1.8, "accuracy": 0.36}}))
     said = verdict(none)[0]
-    assert "none of the 8 settings" in said
+    assert "none of the 10 settings" in said
     assert "cnn, NF 8 (1.800, 0.360; 1 seed)" in said
     scores = {"cnn, NF 8": {"loss": 1.85, "accuracy": 0.34}}
     found = verdict(candidates(setting, make_records(arms, scores)))[0]
