@@ -10,16 +10,18 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from limner.accounting.account import account
     from limner.paint.painter import Painter, Painting
     from limner.palette import Palette
 
 __version__ = "0.1.0"
-__all__ = ["Painter", "Painting", "Palette", "__version__"]
+__all__ = ["Painter", "Painting", "Palette", "__version__", "account"]
 
 _HOMES = {
     "Painter": "limner.paint.painter",
     "Painting": "limner.paint.painter",
     "Palette": "limner.palette",
+    "account": "limner.accounting.account",
 }
 
 

@@ -6,25 +6,26 @@ first the degree in each symbol alone, then the terms, one symbol after another,
 those that earlier symbols left (sparse interpolation: Zippel 1979).
 """
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import pairwise
 from math import prod
 from random import Random
+from typing import Any
 
 import sympy
 
+from limner.accounting.polynomial import ZERO, Polynomial, join, rank, solve, to_sympy
 from limner.errors import AccountError
 
-Counts = Mapping[Hashable, int]  # one run: the name of a count -> its value
-Polynomial = dict[tuple[int, ...], Fraction]  # exponents of the symbols -> coefficient
+Counts = Mapping[Any, int]  # one run: the name of a count -> its value
 
 STEPS = (1, 2, 4, 8, 16, 32, 64)  # tried in this order: strides are powers of two
-SPREADS = (7, 3, 1)  # steps between two runs; wide first, for a floor looks constant from near
+SPREADS = (7, 1)  # steps between two runs; wide first, for a floor looks constant from near
+FACTORS = (9, 1)  # runs begin far out, where a kernel is small beside a picture
 PROBES = (1, 2, 4, 19)  # steps at which a polynomial is tried: a floor may look linear from afar
-MOST_DEGREE = 6
-ZERO = Fraction(0)
+MOST_DEGREE = 4  # in one symbol: the real links in k; those of attention in a side are 2
 
 
 @dataclass(frozen=True)
@@ -52,9 +53,13 @@ class Free:
 
 @dataclass(frozen=True)
 class Interpolation:
-    """The formulas found, the symbols with the steps that they hold for, and how many runs."""
+    """The formulas found, and how many runs it took.
 
-    formulas: dict[Hashable, sympy.Expr]
+    free: the symbols with the steps that the formulas hold for, and values around which the runs
+    were: multiples of those given.
+    """
+
+    formulas: dict[Any, sympy.Expr]
     free: tuple[Free, ...]
     runs: int
 
@@ -84,14 +89,24 @@ def interpolate(
     counts are polynomials in it. AccountError if they never are.
     """
     runs = Runs(counts)
+    failure: AccountError | None = None
+    for factor in FACTORS:
+        far = [replace(symbol, value=symbol.value * factor) for symbol in free]
+        if any(a.residue != b.residue for a, b in zip(far, free, strict=True)):
+            continue
+        try:
+            return interpolate_around(runs, far)
+        except AccountError as error:
+            failure = error
+    raise failure or AccountError("no formula: the steps do not fit the values")
+
+
+def interpolate_around(runs: Runs, free: Sequence[Free]) -> Interpolation:
+    """The polynomials from runs at the symbols' values and above."""
     anchor = {symbol.name: symbol.value for symbol in free}
-    found: list[Free] = []
-    nodes: list[list[int]] = []
-    for symbol in free:
-        widened, values = sample(runs, symbol, anchor)
-        found.append(widened)
-        nodes.append(values)
-    polynomials: dict[Hashable, Polynomial] = {
+    sampled = [sample(runs, symbol, anchor) for symbol in free]
+    nodes = [values for _, values in sampled]
+    polynomials: Mapping[Any, Polynomial] = {
         name: {(0,) * len(free): Fraction(value)} if value else {}
         for name, value in runs.at(anchor).items()
     }
@@ -99,7 +114,7 @@ def interpolate(
         polynomials = add_symbol(runs, i, free, nodes, polynomials)
     symbols = [symbol.symbol for symbol in free]
     formulas = {name: to_sympy(terms, symbols) for name, terms in polynomials.items()}
-    return Interpolation(formulas, tuple(found), len(runs.done))
+    return Interpolation(formulas, tuple(symbol for symbol, _ in sampled), len(runs.done))
 
 
 def sample(runs: Runs, symbol: Free, anchor: Mapping[str, int]) -> tuple[Free, list[int]]:
@@ -107,32 +122,41 @@ def sample(runs: Runs, symbol: Free, anchor: Mapping[str, int]) -> tuple[Free, l
 
     With it the values for an interpolation: one more than the highest degree.
     """
-    refusal: Exception | None = None
+    reason = "no step gives a polynomial"
     for factor in STEPS:
         widened = replace(symbol, step=symbol.step * factor)
         for spread in SPREADS:
-            values: list[int] = []
-            columns: list[Counts] = []
             try:
-                for n in range(MOST_DEGREE + 3):
-                    values.append(symbol.value + n * spread * widened.step)
-                    columns.append(runs.at({**anchor, symbol.name: values[-1]}))
-                    degree = n - 2
-                    if degree >= 0 and are_polynomials(columns, degree):
-                        values, columns = values[: degree + 1], columns[: degree + 1]
-                        if all(
-                            runs.at({**anchor, symbol.name: x}) == extend(values, columns, x)
-                            for x in (symbol.value + n * widened.step for n in PROBES)
-                        ):
-                            return widened, values
-                        break
+                values = sample_at(runs, widened, anchor, spread)
             except Exception as error:  # whatever a network raises at a size that does not suit it
-                refusal = error
-    reason = f"the network refuses others ({refusal})" if refusal else "no step gives a polynomial"
+                reason = f"others fail ({error})"
+                continue
+            if values:
+                return widened, values
     raise AccountError(
-        f"no formula in {symbol.name}: counts are known at {symbol.value}, {reason}; "
+        f"no formula in {symbol.name}: counts are known at {anchor[symbol.name]}, {reason}; "
         f"keep {symbol.name} at a number"
-    ) from refusal
+    )
+
+
+def sample_at(runs: Runs, symbol: Free, anchor: Mapping[str, int], spread: int) -> list[int]:
+    """Values of the symbol, `spread` steps apart, that give the polynomials; none if none do."""
+    values: list[int] = []
+    columns: list[Counts] = []
+    for n in range(MOST_DEGREE + 3):
+        values.append(symbol.value + n * spread * symbol.step)
+        columns.append(runs.at({**anchor, symbol.name: values[-1]}))
+        if columns[-1].keys() != columns[0].keys():
+            raise AccountError(f"at {values[-1]} other layers run")
+        degree = n - 2
+        if degree >= 0 and are_polynomials(columns, degree):
+            values, columns = values[: degree + 1], columns[: degree + 1]
+            probes = [symbol.value + n * symbol.step for n in PROBES]
+            holds = all(
+                runs.at({**anchor, symbol.name: x}) == extend(values, columns, x) for x in probes
+            )
+            return values if holds else []
+    return []
 
 
 def are_polynomials(columns: Sequence[Counts], degree: int) -> bool:
@@ -140,10 +164,7 @@ def are_polynomials(columns: Sequence[Counts], degree: int) -> bool:
 
     All its differences of the next order are then 0; callers give enough values for two of them.
     """
-    names = columns[0].keys()
-    if any(column.keys() != names for column in columns):
-        return False
-    for name in names:
+    for name in columns[0]:
         differences = [column[name] for column in columns]
         for _ in range(degree + 1):
             differences = [b - a for a, b in pairwise(differences)]
@@ -152,7 +173,7 @@ def are_polynomials(columns: Sequence[Counts], degree: int) -> bool:
     return True
 
 
-def extend(values: Sequence[int], columns: Sequence[Counts], x: int) -> dict[Hashable, Fraction]:
+def extend(values: Sequence[int], columns: Sequence[Counts], x: int) -> dict[Any, Fraction]:
     """The counts at x by the polynomials through those at `values` (Lagrange)."""
     weights = [
         prod(
@@ -172,8 +193,8 @@ def add_symbol(
     i: int,
     free: Sequence[Free],
     nodes: Sequence[Sequence[int]],
-    polynomials: Mapping[Hashable, Polynomial],
-) -> dict[Hashable, Polynomial]:
+    polynomials: Mapping[Any, Polynomial],
+) -> dict[Any, Polynomial]:
     """Polynomials in the symbols before the i-th, the others at their value -> in the i-th too.
 
     At each further value of the i-th symbol the same terms in the symbols before it get other
@@ -206,98 +227,26 @@ def choose_points(
     nodes: Sequence[Sequence[int]],
     supports: set[tuple[tuple[int, ...], ...]],
 ) -> list[list[int]]:
-    """Values of the first i symbols that tell apart the terms of every support."""
+    """Values of the first i symbols that tell apart the terms of every support, and one more.
+
+    The surplus shows a term that the others miss because it is 0 at the value of a symbol.
+    """
     random = Random(i)
     points = [[symbol.value for symbol in free[:i]]]
     pending = list(supports)
-    while pending:
-        if rank(points, pending[-1]) == len(pending[-1]):
+    surplus = 1 if i else 0
+    while pending or surplus:
+        if pending and rank(points, pending[-1]) == len(pending[-1]):
             pending.pop()
-        else:  # nodes are equally spaced; one alone means that no count knows the symbol
-            points.append(
-                [
-                    values[0] + random.randrange(len(values) + 3) * (values[1] - values[0])
-                    if len(values) > 1
-                    else values[0]
-                    for values in nodes[:i]
-                ]
-            )
+            continue
+        if not pending:
+            surplus -= 1
+        points.append([draw(values, random) for values in nodes[:i]])
     return points
 
 
-def power(point: Sequence[int], exponents: Sequence[int]) -> Fraction:
-    """The value of a term with coefficient 1; exponents of later symbols are 0."""
-    return Fraction(prod(x**e for x, e in zip(point, exponents, strict=False)))
-
-
-def rank(points: Sequence[Sequence[int]], support: Sequence[tuple[int, ...]]) -> int:
-    """How many of the terms the points tell apart."""
-    return len(eliminate([[power(point, term) for term in support] for point in points], 0))
-
-
-def solve(
-    points: Sequence[Sequence[int]], support: Sequence[tuple[int, ...]], values: Sequence[int]
-) -> Polynomial:
-    """The coefficients of the terms in `support` that give these values at the points.
-
-    AccountError where none do: the count is then no polynomial in all symbols at once.
-    """
-    rows = [
-        [*(power(point, term) for term in support), Fraction(value)]
-        for point, value in zip(points, values, strict=True)
-    ]
-    pivots = eliminate(rows, 1)
-    if any(row[-1] and not any(row[:-1]) for row in rows):
-        raise AccountError(
-            "no formula: a count is a polynomial in each symbol alone and not in all at once; "
-            "keep one of them at a number"
-        )
-    return {support[column]: row[-1] for column, row in pivots.items()}
-
-
-def eliminate(rows: list[list[Fraction]], beside: int) -> dict[int, list[Fraction]]:
-    """Gauss and Jordan, in place; the last `beside` columns are no unknowns. Pivot -> its row."""
-    pivots: dict[int, list[Fraction]] = {}
-    waiting = list(rows)
-    for column in range(len(rows[0]) - beside if rows else 0):
-        row = next((row for row in waiting if row[column]), None)
-        if row is None:
-            continue
-        waiting = [other for other in waiting if other is not row]
-        row[:] = [x / row[column] for x in row]
-        for other in rows:
-            if other is not row and (factor := other[column]):
-                other[:] = [x - factor * y for x, y in zip(other, row, strict=True)]
-        pivots[column] = row
-    return pivots
-
-
-def join(i: int, values: Sequence[int], slices: Sequence[Polynomial]) -> Polynomial:
-    """Lagrange's polynomial in the i-th symbol through every coefficient of the slices."""
-    result: Polynomial = {}
-    for n, terms in enumerate(slices):
-        basis = [Fraction(1)]  # coefficients by power: 1 at the n-th value, 0 at the others
-        for m, value in enumerate(values):
-            if m != n:
-                scale = Fraction(1, values[n] - value)
-                shifted = [ZERO, *basis]
-                basis = [
-                    scale * (high - value * low)
-                    for high, low in zip(shifted, [*basis, ZERO], strict=True)
-                ]
-        for term, coefficient in terms.items():
-            for exponent, factor in enumerate(basis):
-                key = (*term[:i], exponent, *term[i + 1 :])
-                result[key] = result.get(key, ZERO) + coefficient * factor
-    return {term: coefficient for term, coefficient in result.items() if coefficient}
-
-
-def to_sympy(polynomial: Polynomial, symbols: Sequence[sympy.Symbol]) -> sympy.Expr:
-    """The polynomial as sympy has it, exact."""
-    return sympy.Add(
-        *(
-            sympy.Rational(coefficient.numerator, coefficient.denominator)
-            * sympy.Mul(*(x**e for x, e in zip(symbols, exponents, strict=True)))
-            for exponents, coefficient in polynomial.items()
-        )
-    )
+def draw(values: Sequence[int], random: Random) -> int:
+    """One of equally spaced values, or a little beyond; the only one where no count knows it."""
+    if len(values) == 1:
+        return values[0]
+    return values[0] + random.randrange(1, len(values) + 3) * (values[1] - values[0])

@@ -9,9 +9,10 @@ checks them at other sizes (formula.py does).
 
 import inspect
 import sys
-from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from itertools import count
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from itertools import count, product
 from pathlib import Path
 from typing import Any
 
@@ -24,13 +25,17 @@ from torch._dynamo.source import ConstantSource
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.fx.experimental.symbolic_shapes import DimDynamic, ShapeEnv
 from torch.overrides import TorchFunctionMode
+from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._sympy import functions as theirs
 
-from limner.accounting.interpolate import STEPS, Free
+from limner.accounting.conditions import simplify, widen
+from limner.accounting.interpolate import Free
 from limner.errors import AccountError
 
 TRIED_WITH = "2.14"  # the release of torch whose private interface this file was written for
 TORCH = str(Path(torch.__file__).parent)
+HERE = str(Path(__file__).parent)
+RULES = str(Path(__file__).with_name("operators.py"))
 
 
 @dataclass(frozen=True)
@@ -41,13 +46,13 @@ class SymbolicRun:
     conditions: the other branches, taken by code that is not torch's, as relations that held.
     """
 
-    formulas: dict[Hashable, sympy.Expr]
+    formulas: dict[Any, sympy.Expr]
     free: tuple[Free, ...]
     conditions: tuple[sympy.Basic, ...]
 
 
 def run(
-    counts: Callable[[Mapping[str, Any]], Mapping[Hashable, Any]], free: Sequence[Free]
+    counts: Callable[[Mapping[str, Any]], Mapping[Any, Any]], free: Sequence[Free]
 ) -> SymbolicRun:
     """The counts of one symbolic run.
 
@@ -57,13 +62,14 @@ def run(
     """
     while True:
         environment = Branches(free)
-        with FakeTensorMode(shape_env=environment), Scales():
+        shapes: Any = Shapes  # its constructor has no types
+        with FakeTensorMode(shape_env=environment), shapes(), Scales():
             values = dict(counts(environment.point))
-        formulas = {name: environment.expression(value) for name, value in values.items()}
         conditions = environment.conditions()
         widened = tuple(widen(symbol, conditions) for symbol in free)
         if widened == tuple(free):
-            return SymbolicRun(formulas, widened, conditions)
+            formulas = {name: environment.expression(value) for name, value in values.items()}
+            return SymbolicRun(formulas, widened, simplify(conditions, widened))
         free = widened
 
 
@@ -104,7 +110,7 @@ class Branches(ShapeEnv):
         answer = self.answers[orig_expr]
         if isinstance(answer, BooleanAtom) and isinstance(orig_expr, Relational | BooleanFunction):
             held = orig_expr if answer == sympy.true else sympy.Not(orig_expr)
-            if held not in self.asked and (orig_expr.has(theirs.Mod) or not asked_by_torch()):
+            if held not in self.asked and (is_on_remainder(held) or not asked_on_the_way()):
                 self.asked[held] = None
         return answer
 
@@ -117,7 +123,7 @@ class Branches(ShapeEnv):
 
     def conditions(self) -> tuple[sympy.Basic, ...]:
         """The relations that held and that do not hold by themselves, in the reader's symbols."""
-        found = {}
+        found: dict[sympy.Basic, None] = {}
         for relation in self.asked:
             inner = to_plain(relation)
             if inner != sympy.true:
@@ -152,6 +158,32 @@ class Scales(TorchFunctionMode):
         return getattr(torch.ops.aten, operator).default(given["input"], sizes, *corners)
 
 
+class Shapes(TorchDispatchMode):
+    """Makes what norms, resizes and pads return by its shape alone.
+
+    torch would take steps: those of a norm take most of the time, those of a resize may fail, and
+    those of a pad make plain numbers of the sides.
+    """
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        if func.overloadpacket is torch.ops.aten.native_batch_norm:
+            x, training = args[0], args[5]
+            statistics = [x.new_empty(x.shape[1] if training else 0) for _ in range(2)]
+            return torch.empty_like(x), *statistics
+        if func.overloadpacket.__name__ in RESIZES.values():
+            x, sizes = args[:2]
+            return x.new_empty((*x.shape[:2], *sizes))
+        if func.overloadpacket is torch.ops.aten.constant_pad_nd:
+            x, pads = args[:2]
+            sizes = list(x.shape)
+            for i, pad in enumerate(pads):  # before and after, from the last side on
+                sizes[-1 - i // 2] += pad
+            return x.new_empty(sizes)
+        return func(*args, **(kwargs or {}))
+
+
 RESIZES = {
     **{("nearest", n): f"upsample_nearest{n}d" for n in (1, 2, 3)},
     **{("nearest-exact", n): f"_upsample_nearest_exact{n}d" for n in (1, 2, 3)},
@@ -162,8 +194,17 @@ RESIZES = {
 }
 
 
-def asked_by_torch() -> bool:
-    """Whether torch put the question (to lay out memory, say), and not an `if` of other code."""
+def is_on_remainder(relation: sympy.Basic) -> bool:
+    """Whether a relation is about what a number leaves over: groups that must divide channels."""
+    remainders = relation.atoms(theirs.Mod, theirs.PythonMod)
+    return bool(remainders) and all(remainder.args[1].is_Integer for remainder in remainders)
+
+
+def asked_on_the_way() -> bool:
+    """Whether the question decides no count: torch laying out memory, say, or this package.
+
+    It decides one where the network's own code puts it, or a rule of cost.
+    """
     frame = sys._getframe(2)  # the caller of evaluate_expr
     while frame.f_code.co_filename.endswith(("symbolic_shapes.py", "sym_node.py", "recording.py")):
         frame = frame.f_back  # type: ignore[assignment]  # the run itself is further out
@@ -171,7 +212,8 @@ def asked_by_torch() -> bool:
         return True
     while frame.f_code.co_name == "__bool__":
         frame = frame.f_back  # type: ignore[assignment]
-    return frame.f_code.co_filename.startswith(TORCH)
+    file = frame.f_code.co_filename
+    return file.startswith(TORCH) or (file.startswith(HERE) and file != RULES)
 
 
 def choose_values(free: Sequence[Free]) -> list[int]:
@@ -192,30 +234,7 @@ def choose_values(free: Sequence[Free]) -> list[int]:
     return chosen
 
 
-def widen(symbol: Free, conditions: Sequence[sympy.Basic]) -> Free:
-    """The symbol with the step under which the conditions in it alone hold by themselves.
-
-    A condition is one on a remainder if it tells apart values by their remainder alone.
-    AccountError if one holds at a single value.
-    """
-    for condition in conditions:
-        if condition.free_symbols != {symbol.symbol}:
-            continue
-        if isinstance(condition, sympy.Eq) and sympy.Ne(*condition.args).func is sympy.Ne:
-            solutions = condition.as_set() if not condition.has(sympy.Mod, sympy.floor) else None
-            if isinstance(solutions, sympy.FiniteSet):
-                raise AccountError(
-                    f"{symbol.name} cannot be free: the network asks for {condition}; "
-                    f"keep {symbol.name} at a number"
-                )
-        truth = [bool(condition.subs(symbol.symbol, n)) for n in range(1, 4 * STEPS[-1])]
-        for step in STEPS[1:]:
-            classes = [set(truth[i::step]) for i in range(step)]
-            if len(set(truth)) == 2 and all(len(values) == 1 for values in classes):
-                return replace(symbol, step=max(step, symbol.step))
-    return symbol
-
-
+@cache
 def to_plain(expression: sympy.Basic) -> Any:
     """torch's own functions of whole numbers as sympy's, which readers know."""
     if not expression.args:
@@ -234,11 +253,38 @@ def to_plain(expression: sympy.Basic) -> Any:
 
 def floor_quotient(a: sympy.Expr, b: sympy.Expr) -> sympy.Expr:
     """floor(a / b) in a form of its own: floor((H - 1) / 2) is ceiling(H / 2) - 1."""
+    if divides(b, a):
+        return a / b
     if a.could_extract_minus_sign():
         return -ceiling_quotient(-a, b)
     if b.is_Integer and b > 1 and a.as_coeff_Add()[0] % b == b - 1:
         return sympy.ceiling(sympy.expand((a + 1) / b)) - 1
+    if b == 2:
+        return a - sympy.ceiling(sympy.expand(a / b))
     return sympy.floor(sympy.expand(a / b))
+
+
+def divides(b: sympy.Expr, a: sympy.Expr) -> bool:
+    """Whether the number b divides the polynomial a whatever its symbols are: 2 and q (q + 1), say.
+
+    A polynomial with whole coefficients has the same remainder at n as at n + b.
+    """
+    rounded = {part: sympy.Dummy(integer=True) for part in a.atoms(sympy.floor, sympy.ceiling)}
+    a = a.xreplace(rounded)
+    symbols = sorted(a.free_symbols, key=str)
+    if not symbols or not b.is_Integer or b ** len(symbols) > MOST_CLASSES:
+        return False
+    if not a.is_polynomial(*symbols):
+        return False
+    if not all(coefficient.is_Integer for coefficient in sympy.Poly(a, *symbols).coeffs()):
+        return False
+    return all(
+        a.xreplace(dict(zip(symbols, map(sympy.Integer, point), strict=True))) % b == 0
+        for point in product(range(b), repeat=len(symbols))
+    )
+
+
+MOST_CLASSES = 64  # remainders of all symbols together that `divides` looks at
 
 
 def ceiling_quotient(a: sympy.Expr, b: sympy.Expr) -> sympy.Expr:
@@ -246,7 +292,7 @@ def ceiling_quotient(a: sympy.Expr, b: sympy.Expr) -> sympy.Expr:
     if a.could_extract_minus_sign():
         return -floor_quotient(-a, b)
     if b.is_Integer and b > 1 and a.as_coeff_Add()[0] % b == 1:
-        return sympy.floor(sympy.expand((a - 1) / b)) + 1
+        return floor_quotient(a - 1, b) + 1
     return sympy.ceiling(sympy.expand(a / b))
 
 

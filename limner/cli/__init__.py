@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from limner.cli import colorize, evaluate, export, models, palette, report, study, train
+from limner.cli import account, colorize, evaluate, export, models, palette, report, study, train
 from limner.cli.terminal import say
 from limner.errors import LimnerError
 
@@ -28,6 +28,7 @@ app.command()(evaluate.evaluate)
 app.command()(export.export)
 app.add_typer(palette.app, name="palette")
 app.command()(models.models)
+app.command()(account.account)
 app.command()(study.study)
 app.command()(report.report)
 

@@ -26,6 +26,9 @@ COMMANDS = {  # command -> the options that it promises
     "palette learn": "--data -k --space --output --seed --grid --overwrite",
     "palette show": "--output --overwrite",
     "models": "--json",
+    "account": "--set --input --batch --learn --optimizer --device --symbolic --free --as-written "
+    "--doubled --compare --solve --limit --depth --top --figure --shapes --allow-unknown --format "
+    "--json --overwrite",
     "study": "--quick --data --output --json",
     "report": "--output --overwrite",
 }

@@ -110,13 +110,7 @@ def test_a_run_that_was_stopped_leaves_the_same_record(
     monkeypatch.setattr(fit, "learn", count)
     again = carry_out(TINY, tmp_path)
     assert learned == list(range(6, 12))
-    stopped = again.pop("training")
-    assert stopped["step"] == [4, 6, 8, 12]  # the losses until the stop are told when it is saved
     expected = dict(whole)
-    steps, losses = expected.pop("training").values()
-    assert steps == [4, 8, 12]
-    assert [stopped["loss"][0], stopped["loss"][3]] == [losses[0], losses[2]]
-    assert (stopped["loss"][1] + stopped["loss"][2]) / 2 == pytest.approx(losses[1], abs=2e-6)
     for name in ("seconds", "commit"):  # somebody may commit meanwhile
         del again[name], expected[name]
     assert again == expected
