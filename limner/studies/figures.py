@@ -41,12 +41,12 @@ def bars(values: Mapping[str, Interval], x: str, marks: Mapping[str, float]) -> 
     axes = figure.add_subplot()
     names = list(values)
     middle = [values[name].value for name in names]
-    halves = [np.nan_to_num(values[name].high - values[name].value) for name in names]
+    halves = [values[name].high - values[name].value for name in names]  # NaN draws nothing
     axes.barh(names, middle, xerr=halves, color="tab:blue", height=0.65, capsize=2)
     for place, (name, value) in enumerate(marks.items()):
         axes.axvline(value, color=f"C{place + 1}", linestyle="--", linewidth=1.2, label=name)
     if marks:
-        axes.legend(fontsize=8)
+        figure.legend(loc="outside upper right", fontsize=8)
     axes.invert_yaxis()
     axes.set_xlabel(x)
     axes.grid(alpha=0.3, axis="x")
@@ -56,15 +56,18 @@ def bars(values: Mapping[str, Interval], x: str, marks: Mapping[str, float]) -> 
 def pictures(rows: Mapping[str, NDArray[np.uint8]]) -> Figure:
     """Rows of small pictures [n, H, W, 3], each pixel sharp, with the rows' names at the left."""
     count = max(len(row) for row in rows.values())
-    figure = Figure(figsize=(1.9 + 0.8 * count, 0.85 * len(rows)), layout="constrained")
+    figure = Figure(figsize=(2.2 + 0.8 * count, 0.85 * len(rows)), layout="constrained")
     FigureCanvasAgg(figure)
     lines = figure.subplots(len(rows), 1, squeeze=False)[:, 0]
     for axes, (name, row) in zip(lines, rows.items(), strict=True):
         apart = np.pad(row, ((0, count - len(row)), (0, 0), (0, GAP), (0, 0)), constant_values=255)
         n, H, W, _ = apart.shape
         axes.imshow(apart.swapaxes(0, 1).reshape(H, n * W, 3), interpolation="nearest")
-        axes.axis("off")
-        axes.text(-0.01, 0.5, name, ha="right", va="center", transform=axes.transAxes, fontsize=8)
+        axes.set_anchor("E")  # what is left of the width is the names'
+        axes.set_xticks([])
+        axes.set_yticks([])
+        axes.spines[:].set_visible(False)
+        axes.set_ylabel(name, rotation=0, ha="right", va="center", fontsize=8)
     return figure
 
 

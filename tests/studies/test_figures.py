@@ -53,7 +53,8 @@ def test_curves_are_means_and_ranges_of_seeds() -> None:
 
 
 def test_bars_are_values_with_intervals_and_marks() -> None:
-    (axes,) = draw_bars().axes
+    figure = draw_bars()
+    (axes,) = figure.axes
     assert [bar.get_extents().width for bar in axes.patches] == pytest.approx(
         [
             axes.transData.transform((x, 0))[0] - axes.transData.transform((0, 0))[0]
@@ -61,14 +62,13 @@ def test_bars_are_values_with_intervals_and_marks() -> None:
         ]
     )
     assert [label.get_text() for label in axes.get_yticklabels()] == ["unet", "cnn"]
-    legend = axes.get_legend()
-    assert legend is not None
+    (legend,) = figure.legends
     assert [text.get_text() for text in legend.get_texts()] == ["look-up"]
 
 
 def test_pictures_stay_sharp_and_in_their_rows() -> None:
     lines = draw_pictures().axes
-    assert [axes.texts[0].get_text() for axes in lines] == ["truth", "unet"]
+    assert [axes.get_ylabel() for axes in lines] == ["truth", "unet"]
     truth, unet = (np.asarray(axes.images[0].get_array()) for axes in lines)
     assert lines[0].images[0].get_interpolation() == "nearest"
     side = truth.shape[0]
