@@ -30,9 +30,12 @@ from torch import Tensor, nn
 from torchvision.models import get_model_builder
 
 from limner.accounting.account import account
+from limner.accounting.interpolate import Free
+from limner.accounting.layer_formulas import symbolic_trace
 from limner.accounting.meta import call_builder
 from limner.networks.cnn import CNN
 from limner.networks.freeze import freeze
+from limner.networks.unet import UNet
 
 
 @dataclass(frozen=True)
@@ -226,6 +229,7 @@ TRAINING: list[tuple[str, str | list[str], int, int]] = [
 
 # network, side of the picture, runs
 TIMED = [("resnet50", 224, 7), ("deeplabv3_resnet101", 520, 3)]
+FORMULAS = 7  # runs after the first
 
 
 def ask(tool: Tool, module: nn.Module, x: Tensor) -> Report:
@@ -303,6 +307,31 @@ def compare_times(tools: dict[str, Tool]) -> None:
     print_table([*head, "CPU time over limner's", "wall time over limner's"], rows)
 
 
+def time_formulas() -> None:
+    """Time of formulas: the first in this process, which loads what torch needs, then others."""
+    small = [Free("k", 3, 2), Free("NF", 32), Free("NC", 24)]
+    sides = [Free("NIn", 1), Free("H", 32, 4), Free("W", 32, 4), Free("B", 2)]
+    rows = []
+    for build, free, shape, batch in (
+        (CNN, small, (1, 32, 32), 1),
+        (UNet, [*small, *sides], ("NIn", "H", "W"), "B"),
+    ):
+        times = []
+        for _ in range(1 + FORMULAS):
+            begin = time.perf_counter()
+            symbolic_trace(build, free, input=shape, batch=batch)
+            times.append(time.perf_counter() - begin)
+        later = times[1:]
+        spread = f"{min(later):.2f} to {max(later):.2f}"
+        median = statistics.median(later)
+        symbols = str(len(free))
+        cells = [f"{times[0]:.2f}", f"{median:.2f}", spread]
+        rows.append([build.__name__, symbols, *cells])
+    print_table(
+        ["formulas of", "symbols", "first, s", f"median of {FORMULAS}, s", "range, s"], rows
+    )
+
+
 def main() -> None:
     torch.set_num_threads(1)
     warnings.simplefilter("ignore")  # the tools' own
@@ -315,6 +344,7 @@ def main() -> None:
     compare_counts(tools)
     compare_training(tools)
     compare_times(tools)
+    time_formulas()
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "limner"
 RANKS = {
     "errors": 0,
     "color": 1, "files": 1,
-    "palette": 2, "picture": 2, "dataset": 2, "recipe": 2, "scores": 2, "lookup": 2,
+    "palette": 2, "picture": 2, "dataset": 2, "recipe": 2, "scores": 2, "lookup": 2, "drawing": 2,
     "card": 3, "weights": 3,
     "paint": 4, "networks": 4,
     "evaluate": 5, "learn": 5, "accounting": 5,

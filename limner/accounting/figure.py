@@ -1,21 +1,19 @@
 """Figures of an account: bars of the cost of every layer; the same input makes the same bytes."""
 
-import io
 import os
 from collections.abc import Sequence
 from pathlib import Path
 
-import matplotlib
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter
 
 from limner.accounting.rows import Row
 from limner.accounting.tables import NETWORK
+from limner.drawing import render
 from limner.errors import AccountError
 from limner.files import write_atomically
 
-DOTS = 150  # an inch, of a PNG
 KINDS = {".png": "png", ".svg": "svg"}
 
 
@@ -64,12 +62,3 @@ def check_free(path: Path, overwrite: bool) -> None:
 def save(figure: Figure, path: Path) -> None:
     """Write the figure, as PNG or SVG by its name."""
     write_atomically(path, render(figure, kind_of(path)))
-
-
-def render(figure: Figure, kind: str) -> bytes:
-    """The figure as the bytes of a "png" or "svg" file, without a date or random names."""
-    buffer = io.BytesIO()
-    empty = {"Date": None} if kind == "svg" else {"Software": None}
-    with matplotlib.rc_context({"svg.hashsalt": "limner", "svg.fonttype": "none"}):
-        figure.savefig(buffer, format=kind, dpi=DOTS, metadata=empty)
-    return buffer.getvalue()

@@ -10,7 +10,7 @@ from limner.cli.options import Json
 from limner.cli.terminal import LEARN, Progress, need_extra, print_json, say
 
 if TYPE_CHECKING:
-    from limner.studies.study import Arms
+    from limner.studies.study import Arms, Records
 
 PACKAGES = (*LEARN, "matplotlib", "scipy")
 
@@ -65,9 +65,7 @@ def study(
         answers.pixels(find(data, split))
     runner.make(folder)
     setting = Setting(data, quick, folder)
-    arms = chosen.plan(setting)
-    _run(name, arms, folder)
-    records = runner.collect(arms, folder)
+    records = _records(name, chosen.plan(setting), folder)
     answer = chosen.answer(setting, records)
     catalog.check_free(folder, name, quick, writing.names(answer))
     writing.write(chosen, setting, records, answer)
@@ -79,8 +77,8 @@ def study(
     print(folder)
 
 
-def _run(name: str, arms: "Arms", folder: Path) -> None:
-    """Carry out the runs that are missing."""
+def _records(name: str, arms: "Arms", folder: Path) -> "Records":
+    """The records of all runs; those that are missing are carried out first."""
     from limner.studies import runner
     from limner.studies.record import key
 
@@ -90,7 +88,7 @@ def _run(name: str, arms: "Arms", folder: Path) -> None:
     told = f"{name}: {all_runs} runs, {all_runs - len(missing)} finished"
     if not missing:
         say(told)
-        return
+        return runner.collect(arms, folder)
     jobs = os.cpu_count() or 1
     seconds = runner.estimate(missing.values(), jobs)
     say(f"{told}; the others take about {_duration(seconds)}, {jobs} side by side")
@@ -101,6 +99,7 @@ def _run(name: str, arms: "Arms", folder: Path) -> None:
     except KeyboardInterrupt:
         say(f"{folder}: what is done is saved; the same call goes on")
         raise
+    return runner.collect(arms, folder)
 
 
 def _duration(seconds: float) -> str:

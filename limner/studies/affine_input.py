@@ -10,8 +10,9 @@ from limner.studies import affine_twins, answers, figures
 from limner.studies.affine_twins import First, constructions, seen
 from limner.studies.record import Record, unpack
 from limner.studies.scoring import BORDER
-from limner.studies.seeds import apart, difference, over_seeds, told
+from limner.studies.seeds import difference, over_seeds, told
 from limner.studies.study import Answer, Arms, Records, Setting, Study, Table, seeded
+from limner.studies.verdicts import sign, weighed
 
 # (a, b): raw levels; so faint that batch norm's epsilon counts; centered; inverted.
 PAIRS = ((255.0, 0.0), (0.01, 0.0), (1.0, -0.5), (-1.0, 1.0))
@@ -128,7 +129,7 @@ def told_of_first(firsts: Mapping[str, First], records: Records) -> list[str]:
     x, large, faint = (firsts[pair] for pair in ("x", *(seen(a, b) for a, b in PAIRS[:2])))
     names = [seen(a, b) for a, b in PAIRS[:2]]
     cnn, unet = (
-        ", ".join(f"{name} {outcome(losses(records, f'{network}, {name}'))}" for name in names)
+        ", ".join(f"{name} {weighed(losses(records, f'{network}, {name}'))}" for name in names)
         for network in ("cnn", "unet")
     )
     return [
@@ -165,7 +166,7 @@ def told_of_runs(network: str, records: Records, equal: Mapping[str, Equal]) -> 
                 f"A4 ({network}): {name.partition(', ')[2]}, whose border is padded with 0 and not "
                 f"with b: loss less that on x {told(over_seeds(border))} within {BORDER} px of the "
                 f"border and {told(over_seeds(inside))} inside; at the border it is, beside the "
-                f"inside, {outcome(difference(border, inside))}."
+                f"inside, {weighed(difference(border, inside))}."
             )
     return [*lines, told_of_negative(network, records, equal)]
 
@@ -176,40 +177,29 @@ def told_of_negative(network: str, records: Records, equal: Mapping[str, Equal])
     name = f"{network}, {seen(a, b)}"
     loss = losses(records, name)
     like = likeness(equal[name]["all"], equal[f"{network}, x"]["all"])
-    if np.isnan(loss.low):
-        found = "one seed, no finding"
-    elif apart(loss):
-        found = "a worse result" if loss.value > 0 else "a better result"
-    elif like != NOT_TOLD:
-        found = f"no worse result that could be told, and {like}"
-    else:
-        found = "another seed, and no worse result that could be told"
+    unsure = "another seed, and no worse result that could be told"
+    if like != NOT_TOLD:
+        unsure = f"no worse result that could be told, and {like}"
+    found = {
+        "one": "one seed, no finding",
+        "none": unsure,
+        "above": "a worse result",
+        "below": "a better result",
+    }[sign(loss)]
     return (
         f"A4 ({network}): a < 0 ({seen(a, b)}) begins with the signs of the first weights turned: "
-        f"{found} (loss less that on x {outcome(loss)}; {like})."
+        f"{found} (loss less that on x {weighed(loss)}; {like})."
     )
-
-
-def outcome(interval: Interval) -> str:
-    """A difference of losses with what it says: "+0.012 ± 0.030, not told apart"."""
-    sign = "+" if interval.value >= 0 else ""
-    if np.isnan(interval.low):
-        found = "one seed, no finding"
-    elif apart(interval):
-        found = "worse" if interval.value > 0 else "better"
-    else:
-        found = "not told apart"
-    return f"{sign}{told(interval)} ({found})"
 
 
 def likeness(shares: Sequence[float], control: Sequence[float]) -> str:
     """What an arm's shares of equal pixels say beside those of two seeds on x."""
-    more = difference(shares, control)
-    if np.isnan(more.low):
-        return "one seed, no finding"
-    if not apart(more):
-        return NOT_TOLD
-    return f"{'more' if more.value > 0 else 'less'} alike than two seeds"
+    return {
+        "one": "one seed, no finding",
+        "none": NOT_TOLD,
+        "above": "more alike than two seeds",
+        "below": "less alike than two seeds",
+    }[sign(difference(shares, control))]
 
 
 # ---- the tables

@@ -1,9 +1,7 @@
 """Figures of a study: curves, bars and rows of pictures; the same input makes the same bytes."""
 
-import io
 from collections.abc import Mapping, Sequence
 
-import matplotlib
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -11,7 +9,6 @@ from numpy.typing import NDArray
 
 from limner.scores import Interval
 
-DOTS = 150  # an inch, of a PNG
 GAP = 3  # white pixels between two pictures of a row
 Line = tuple[Sequence[float], Sequence[Sequence[float]]]  # x, and y of each seed
 
@@ -69,12 +66,3 @@ def pictures(rows: Mapping[str, NDArray[np.uint8]]) -> Figure:
         axes.spines[:].set_visible(False)
         axes.set_ylabel(name, rotation=0, ha="right", va="center", fontsize=8)
     return figure
-
-
-def render(figure: Figure, kind: str) -> bytes:
-    """The figure as the bytes of a "png" or "svg" file, without a date or random names."""
-    buffer = io.BytesIO()
-    empty = {"Date": None} if kind == "svg" else {"Software": None}
-    with matplotlib.rc_context({"svg.hashsalt": "limner", "svg.fonttype": "none"}):
-        figure.savefig(buffer, format=kind, dpi=DOTS, metadata=empty)
-    return buffer.getvalue()

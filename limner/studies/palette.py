@@ -19,8 +19,9 @@ from limner.scores import ab_error
 from limner.studies import answers, figures
 from limner.studies.record import Record, unpack
 from limner.studies.scoring import Truth
-from limner.studies.seeds import apart, difference, over_seeds, told
+from limner.studies.seeds import difference, over_seeds, told
 from limner.studies.study import Answer, Arms, Records, Setting, Study, Table, seeded
+from limner.studies.verdicts import sign, weighed
 
 RGB = (8, 16, 24, 48, 96)
 AB = (24, 48)
@@ -143,12 +144,12 @@ def told_of_number(rgb: Sequence[Arm]) -> str:
     lines = []
     for column, name in ERRORS.items():
         change = difference(many.reached(column), few.reached(column))
-        if np.isnan(change.low):
-            found = "one seed, no finding"
-        elif not apart(change):
-            found = "no change that can be told"
-        else:
-            found = "better" if change.value < 0 else "worse"
+        found = {
+            "one": "one seed, no finding",
+            "none": "no change that can be told",
+            "below": "better",
+            "above": "worse",
+        }[sign(change)]
         lines.append(
             f"the best reachable {name} goes from {few.best(column):.2f} to "
             f"{many.best(column):.2f} and the reached one changes by {told(change, 2)} ({found})"
@@ -172,16 +173,11 @@ def told_of_spaces(arms: Sequence[Arm]) -> list[str]:
     for K in AB:
         rgb, ab = named[f"rgb, {K}"], named[f"ab, {K}"]
         change = difference(ab.reached("ab_error"), rgb.reached("ab_error"))
-        if np.isnan(change.low):
-            found = "one seed, no finding"
-        elif not apart(change):
-            found = "not told apart"
-        else:
-            found = "ab is better" if change.value < 0 else "RGB is better"
+        found = weighed(change, above="RGB is better", below="ab is better", digits=2)
         lines.append(
             f"{K} colors in ab instead of RGB: the best reachable ab error is "
             f"{ab.best('ab_error'):.2f} instead of {rgb.best('ab_error'):.2f}; the reached one "
-            f"changes by {told(change, 2)} ({found})."
+            f"changes by {found}."
         )
     return lines
 
@@ -191,12 +187,12 @@ def told_of_lookup(arms: Sequence[Arm]) -> str:
     found: dict[str, list[str]] = {}
     for arm in arms:
         less = over_seeds([value - arm.lookup("ab_error") for value in arm.reached("ab_error")])
-        if np.isnan(less.low):
-            kind = "from one seed nothing is found for"
-        elif not apart(less):
-            kind = "it cannot be told from the look-up's for"
-        else:
-            kind = "it is below the look-up's for" if less.value < 0 else "it is above it for"
+        kind = {
+            "one": "from one seed nothing is found for",
+            "none": "it cannot be told from the look-up's for",
+            "below": "it is below the look-up's for",
+            "above": "it is above it for",
+        }[sign(less)]
         found.setdefault(kind, []).append(f"{arm.name} ({told(less, 2)})")
     told_all = "; ".join(f"{kind} {', '.join(names)}" for kind, names in found.items())
     return f"The network's ab error beside the grey look-up's in the same palette: {told_all}."

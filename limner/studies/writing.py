@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from math import isfinite
 from typing import Any
 
+from limner.drawing import render
 from limner.files import write_atomically
-from limner.studies.figures import render
 from limner.studies.record import origin
 from limner.studies.study import Answer, Records, Setting, Study, Table
 

@@ -6,7 +6,8 @@ import pytest
 from torch import nn
 
 from limner.accounting.account import Account, account
-from limner.accounting.figure import bars, check_free, kind_of, render, save
+from limner.accounting.figure import bars, check_free, kind_of, save
+from limner.drawing import render
 from limner.errors import AccountError
 from limner.networks.unet import UNet
 

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from limner.accounting import shapes
 from limner.accounting.account import account
-from limner.accounting.figure import render
+from limner.drawing import render
 from limner.errors import AccountError
 from limner.networks.cnn import CNN
 from limner.networks.unet import UNet

@@ -15,6 +15,7 @@ from limner.dataset import CIFAR_CLASSES, CIFAR_RECORD, find
 from limner.recipe import Recipe
 from limner.studies import answers, figures, record
 from limner.studies.record import FORMAT, Record, key, pack, palette_of
+from limner.studies.scoring import Truth
 from limner.studies.study import (
     WRITEUP,
     Answer,
@@ -55,6 +56,18 @@ def surroundings(session_cache: Path) -> Iterator[None]:
         yield
     forget()
     torch.set_num_threads(threads)
+
+
+@pytest.fixture
+def setting(tmp_path: Path) -> Setting:
+    """A full study of the sample's horses."""
+    return Setting("cifar10", False, tmp_path)
+
+
+@pytest.fixture
+def truth() -> Truth:
+    """The sample's validation horses in the write-up's palette."""
+    return answers.truth_of("cifar10", "val", palette_of(WRITEUP))
 
 
 def forget() -> None:

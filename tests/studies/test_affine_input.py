@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +10,7 @@ import torch
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from limner import drawing
 from limner.studies import affine_input, affine_twins, figures
 from limner.studies.affine_input import (
     PAIRS,
@@ -18,21 +18,16 @@ from limner.studies.affine_input import (
     equal_share,
     equal_to_twin,
     losses,
-    outcome,
     plan,
 )  # fmt: skip
 from limner.studies.record import Record
 from limner.studies.seeds import difference
 from limner.studies.study import Arms, Records, Setting
+from limner.studies.verdicts import weighed
 
 MakeRecords = Callable[..., Records]
 MakeRecord = Callable[..., Record]
 Classes = NDArray[np.uint8]
-
-
-@pytest.fixture
-def setting(tmp_path: Path) -> Setting:
-    return Setting("cifar10", False, tmp_path)
 
 
 # The experiments without training are the same in every answer, and a figure of many pictures
@@ -183,7 +178,7 @@ def test_border_losses_are_the_records_own(setting: Setting, make_records: MakeR
 
 def test_outcome_has_four_ways() -> None:
     ways = [[0.1, 0.11, 0.12], [-0.1, -0.11, -0.12], [0.1, -0.1, 0.05], [0.1]]
-    said = [outcome(difference(values, [0.0] * 3)).partition(" (")[2] for values in ways]
+    said = [weighed(difference(values, [0.0] * 3)).partition(" (")[2] for values in ways]
     assert said == ["worse)", "better)", "not told apart)", "one seed, no finding)"]
 
 
@@ -198,7 +193,7 @@ def test_tables_and_figures(
     rows = {row[0]: row for row in found.tables["differences"].rows}
     assert rows["unet, 255*x"][1:3] == (3, "0.200 ± 0.000")
     for figure in found.figures.values():
-        assert figures.render(figure, "png")
+        assert drawing.render(figure, "png")
 
 
 # ---- without training

@@ -25,11 +25,6 @@ MakeRecords = Callable[..., Records]
 EPOCHS = {50: 1.3, 100: 1.4, 500: 1.5, 1000: 1.6}
 
 
-@pytest.fixture
-def setting(tmp_path: Path) -> Setting:
-    return Setting("cifar10", False, tmp_path)
-
-
 def test_bounds_are_where_the_students_test_turns() -> None:
     """Fieller's bounds by definition: the ratios r at which mean x - r y is just not 0."""
     x, y = np.array([0.11, 0.09, 0.13]), np.array([0.3, 0.25, 0.28])

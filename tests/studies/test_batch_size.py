@@ -2,32 +2,21 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-from limner.studies import answers, figures
+from limner import drawing
 from limner.studies.batch_edges import edge_table, told_of_edges
 from limner.studies.batch_gap import KINDS, SIZES, of_kind
 from limner.studies.batch_size import STUDY, answer, by_epoch, plan
 from limner.studies.class_colors import brightness_error
-from limner.studies.record import Record, palette_of
+from limner.studies.record import Record
 from limner.studies.scoring import Truth
 from limner.studies.study import WRITEUP, Records, Setting
 
 MakeRecord = Callable[..., Record]
 MakeRecords = Callable[..., Records]
-
-
-@pytest.fixture
-def setting(tmp_path: Path) -> Setting:
-    return Setting("cifar10", False, tmp_path)
-
-
-@pytest.fixture
-def truth() -> Truth:
-    return answers.truth_of("cifar10", "val", palette_of(WRITEUP))
 
 
 def test_the_arms_are_those_of_the_finished_runs(setting: Setting) -> None:
@@ -111,7 +100,7 @@ def test_the_whole_answer(setting: Setting, make_records: MakeRecords) -> None:
     assert {"unet-training-loss", "cnn-validation-loss", "pictures-equal-epochs"} <= set(
         found.figures
     )
-    assert figures.render(found.figures["unet-training-loss"], "png").startswith(b"\x89PNG")
+    assert drawing.render(found.figures["unet-training-loss"], "png").startswith(b"\x89PNG")
     assert STUDY.answer is answer and STUDY.questions == ("B4",)
 
 

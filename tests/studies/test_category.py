@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from limner import drawing
 from limner.dataset import CIFAR_CLASSES
-from limner.studies import answers, figures
+from limner.studies import answers
 from limner.studies.category import (
     ALL_HORSES,
     STUDY,
@@ -160,7 +161,7 @@ def test_the_whole_answer(setting: Setting, make_records: MakeRecords) -> None:
         "grey look-up", "best possible",
     ]  # fmt: skip
     assert set(found.figures) == {"beside-lookup", "common", "pictures"}
-    assert figures.render(found.figures["common"], "png").startswith(b"\x89PNG")
+    assert drawing.render(found.figures["common"], "png").startswith(b"\x89PNG")
     assert found.facts["horse"]["lookup"] == pytest.approx(looked_up(setting, "horse"))
     assert STUDY.answer is answer
 

@@ -8,6 +8,7 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
+from limner import drawing
 from limner.scores import Interval
 from limner.studies import figures
 
@@ -36,8 +37,8 @@ def draw_pictures() -> Figure:
 @pytest.mark.parametrize("draw", [draw_curves, draw_bars, draw_pictures])
 @pytest.mark.parametrize("kind", ["png", "svg"])
 def test_the_same_input_makes_the_same_bytes(draw: Callable[[], Figure], kind: str) -> None:
-    content = figures.render(draw(), kind)
-    assert content == figures.render(draw(), kind)
+    content = drawing.render(draw(), kind)
+    assert content == drawing.render(draw(), kind)
     assert content.startswith(b"\x89PNG" if kind == "png" else b"<?xml")
 
 
@@ -82,7 +83,7 @@ def test_pictures_stay_sharp_and_in_their_rows() -> None:
 
 def test_a_png_is_drawn_at_its_dots(tmp_path_factory: pytest.TempPathFactory) -> None:
     path = tmp_path_factory.mktemp("figure") / "curves.png"
-    path.write_bytes(figures.render(draw_curves(), "png"))
+    path.write_bytes(drawing.render(draw_curves(), "png"))
     with Image.open(path) as picture:
-        assert picture.size == (7 * figures.DOTS, round(4.2 * figures.DOTS))
+        assert picture.size == (7 * drawing.DOTS, round(4.2 * drawing.DOTS))
         assert "Software" not in picture.info

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from limner.studies import figures, image_size, timing
+from limner import drawing
+from limner.studies import image_size, timing
 from limner.studies.image_size import Count, Counts, Measures, concluded
 from limner.studies.study import WRITEUP, Answer, Setting
 from limner.studies.timing import Measured
@@ -96,7 +97,7 @@ def test_tables_hold_the_measures_and_the_figure_is_drawn() -> None:
     assert answer.tables["counts"].rows[1] == (
         "unet", 64, 100, 4000, 3700, "24 x 64 x 64", 20_000,
     )  # fmt: skip
-    assert figures.render(answer.figures["ratios"], "png")
+    assert drawing.render(answer.figures["ratios"], "png")
 
 
 def test_the_counts_are_those_of_the_networks() -> None:

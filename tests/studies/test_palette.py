@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
+from limner import drawing
 from limner.palette import Palette
 from limner.studies import answers, figures
 from limner.studies.palette import AB, RGB, answer, arms_of, picture_figure, plan, shown
@@ -147,12 +148,12 @@ def test_figures_are_drawn(
     setting: Setting, make_records: MakeRecords, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found = answered(setting, make_records, {})
-    assert figures.render(found.figures["errors"], "png")
+    assert drawing.render(found.figures["errors"], "png")
     monkeypatch.setattr(figures, "pictures", draw)
     few = {name: runs for name, runs in make_records(plan(setting), {}).items() if "24" in name}
     monkeypatch.setattr("limner.studies.palette.PICTURES", 2)
     drawn = picture_figure(setting, arms_of(setting, few))
-    assert figures.render(drawn, "png")
+    assert drawing.render(drawn, "png")
 
 
 def test_classes_of_an_ab_palette_keep_the_light() -> None:

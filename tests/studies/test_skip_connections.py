@@ -2,22 +2,16 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
-from limner.studies import figures
+from limner import drawing
 from limner.studies.seeds import over_seeds, told
 from limner.studies.skip_connections import STUDY, answer, plan, told_of_unet, told_of_width
 from limner.studies.study import Records, Setting
 
 MakeRecords = Callable[..., Records]
 LOOKUP = {"loss": 0.9, "accuracy": 0.62, "ab_error": 13.2}
-
-
-@pytest.fixture
-def setting(tmp_path: Path) -> Setting:
-    return Setting("cifar10", False, tmp_path)
 
 
 def test_the_arms_are_those_of_the_finished_runs(setting: Setting) -> None:
@@ -84,7 +78,7 @@ def test_the_whole_answer(setting: Setting, make_records: MakeRecords) -> None:
     assert list(rows)[-3:] == ["majority class", "grey look-up", "best possible"]
     assert found.facts["main_effects"]["b1"] == pytest.approx([-0.05 / 4 - 0.2 / 4] * 3, abs=0.02)
     assert {"training-loss", "validation-loss", "loss", "pictures"} == set(found.figures)
-    assert figures.render(found.figures["validation-loss"], "png").startswith(b"\x89PNG")
+    assert drawing.render(found.figures["validation-loss"], "png").startswith(b"\x89PNG")
     assert STUDY.answer is answer and STUDY.questions == ("A2", "B3")
 
 

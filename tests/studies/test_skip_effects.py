@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 
 from limner.networks.unet import SKIPS
-from limner.studies import answers
-from limner.studies.record import Record, palette_of
+from limner.studies.record import Record
 from limner.studies.scoring import Truth
 from limner.studies.skip_connections import plan
 from limner.studies.skip_effects import (
@@ -22,20 +21,10 @@ from limner.studies.skip_effects import (
     told_of_brightness,
     told_of_skips,
 )
-from limner.studies.study import WRITEUP, Records, Setting
+from limner.studies.study import Records, Setting
 
 MakeRecords = Callable[..., Records]
 SPREAD = (0.01, -0.02, 0.015, 0.0, 0.02)  # of the seeds, the same in every arm
-
-
-@pytest.fixture
-def setting(tmp_path: Path) -> Setting:
-    return Setting("cifar10", False, tmp_path)
-
-
-@pytest.fixture
-def truth() -> Truth:
-    return answers.truth_of("cifar10", "val", palette_of(WRITEUP))
 
 
 def additive(
