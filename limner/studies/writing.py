@@ -12,6 +12,8 @@ from limner.files import write_atomically
 from limner.studies.record import origin
 from limner.studies.study import Answer, Records, Setting, Study, Table
 
+PICTURES = "pictures"  # the figure that shows pictures of the data set
+
 
 def markdown(table: Table) -> str:
     """The table as GitHub's Markdown, with its note below it."""
@@ -101,5 +103,10 @@ def page(study: Study, setting: Setting, answer: Answer) -> str:
     lines += [line + "\n" for line in answer.verdict]
     for table in answer.tables.values():
         lines += [f"## {table.title}", "", markdown(table)]
-    lines += [f"![{name}]({name}.png)\n" for name in answer.figures]
+    lines += [f"![{name}]({name}.png)\n" for name in answer.figures if name != PICTURES]
+    if PICTURES in answer.figures:
+        lines.append(
+            f"The command draws rows of pictures, too: `{PICTURES}.png`, `{PICTURES}.svg`. They "
+            "show the data set's own pictures, whose terms are theirs.\n"
+        )
     return "\n".join(lines)
