@@ -84,23 +84,29 @@ def find(spec: str, split: str) -> Dataset:
     name, _, category = spec.partition(":")
     if name in ("cifar10", "cifar-10-batches-bin"):
         return _cifar10(data_folder(), category or "horse", split)
+    folder = locate(name)
+    if any(os.path.isfile(folder / file) for file in (*CIFAR_FILES["train"], *CIFAR_FILES["test"])):
+        return _cifar10(folder.parent, category or "horse", split, folder)
+    if category:
+        raise DataError(f"{spec}: only CIFAR-10 has categories; leave `:{category}` away")
+    terms = terms_of(folder)
+    if os.path.isdir(folder / split):
+        return Dataset(name, split, pictures_in(folder / split), terms=terms)
+    splits = [s for s in ("train", "val", "test") if os.path.isdir(folder / s)]
+    if splits:
+        raise SplitError(f"{folder}: no split {split!r}; it has {', '.join(splits)}")
+    return Dataset(name, WHOLE, pictures_in(folder), terms=terms)
+
+
+def locate(name: str) -> Path:
+    """The folder of a set's name under LIMNER_DATA, or of a path. Raises DataError for neither."""
     folder = next((place for place in _places(name) if os.path.isdir(place)), None)
     if folder is None:
         raise DataError(
             f"{name}: no folder of that name, and no set under {data_folder()}/; "
             "run `make data`, set LIMNER_DATA, or give a folder of pictures"
         )
-    if any(os.path.isfile(folder / file) for file in (*CIFAR_FILES["train"], *CIFAR_FILES["test"])):
-        return _cifar10(folder.parent, category or "horse", split, folder)
-    if category:
-        raise DataError(f"{spec}: only CIFAR-10 has categories; leave `:{category}` away")
-    terms = _terms(folder)
-    if os.path.isdir(folder / split):
-        return Dataset(name, split, _pictures(folder / split), terms=terms)
-    splits = [s for s in ("train", "val", "test") if os.path.isdir(folder / s)]
-    if splits:
-        raise SplitError(f"{folder}: no split {split!r}; it has {', '.join(splits)}")
-    return Dataset(name, WHOLE, _pictures(folder), terms=terms)
+    return folder
 
 
 def _places(name: str) -> tuple[Path, ...]:
@@ -111,13 +117,13 @@ def _places(name: str) -> tuple[Path, ...]:
     return (named, Path(name)) if Path(name).name == name != ".." else (Path(name),)
 
 
-def _terms(folder: Path) -> str:
+def terms_of(folder: Path) -> str:
     """The terms of a set: known only of those that lie under LIMNER_DATA by that name."""
     known = os.path.realpath(folder) == os.path.realpath(data_folder() / folder.name)
     return TERMS.get(folder.name, UNKNOWN) if known else UNKNOWN
 
 
-def _pictures(folder: Path) -> tuple[Path, ...]:
+def pictures_in(folder: Path) -> tuple[Path, ...]:
     """The photographs of a folder in the order of their names, without the masks beside them.
 
     A PNG that shares its stem with a picture of another format is that picture's palette mask
@@ -146,7 +152,7 @@ def _cifar10(root: Path, category: str, split: str, folder: Path | None = None) 
     if part is None:
         raise SplitError(f"cifar10: no split {split!r}; it has train and val (its test batch)")
     binary = folder or root / "cifar-10-batches-bin"
-    terms = CIFAR_TERMS if folder is None else _terms(folder)
+    terms = CIFAR_TERMS if folder is None else terms_of(folder)
     if os.path.isdir(binary):
         labels, images = _binary_records(binary, part)
     elif os.path.isdir(root / "cifar-10-batches-py"):

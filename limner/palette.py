@@ -26,10 +26,14 @@ CHUNK = 1 << 22  # distances held at once (16 MB in float32)
 
 @dataclass(frozen=True, eq=False)
 class Palette:
-    """K colors: float32 [K, 3] in 0..255 (space "rgb") or float32 [K, 2] in ab units ("ab")."""
+    """K colors: float32 [K, 3] in 0..255 (space "rgb") or float32 [K, 2] in ab units ("ab").
+
+    names: of the classes, where they are things and not colors (segmentation's labels); else empty.
+    """
 
     space: Space
     colors: NDArray[np.float32]
+    names: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.space not in tuple(CHANNELS):
@@ -44,6 +48,12 @@ class Palette:
             raise PaletteError("palette: a color is not a finite number; give finite colors")
         if len(np.unique(colors, axis=0)) < len(colors):
             raise PaletteError("palette: the same color stands twice; give each class its own")
+        if self.names and len(self.names) != len(colors):
+            raise PaletteError(
+                f"palette: {len(self.names)} names for {len(colors)} colors; give each class one"
+            )
+        if len(set(self.names)) < len(self.names) or not all(self.names):
+            raise PaletteError("palette: a name stands twice or is empty; give each class its own")
         colors.flags.writeable = False
         object.__setattr__(self, "colors", colors)
 
@@ -55,10 +65,11 @@ class Palette:
             isinstance(other, Palette)
             and self.space == other.space
             and np.array_equal(self.colors, other.colors)
+            and self.names == other.names
         )
 
     def __hash__(self) -> int:
-        return hash((self.space, self.colors.tobytes()))
+        return hash((self.space, self.colors.tobytes(), self.names))
 
     def classes(self, values: NDArray[Any]) -> NDArray[np.int64]:
         """The nearest class (Euclidean) of each color: [..., D] -> int64 [...]."""
@@ -135,18 +146,25 @@ class Palette:
 
     def to_json(self) -> dict[str, Any]:
         """A plain document; there and back is exact (a float32 is written as its double)."""
-        return {"space": self.space, "colors": self.colors.astype(float).tolist()}
+        document = {"space": self.space, "colors": self.colors.astype(float).tolist()}
+        return {**document, "names": list(self.names)} if self.names else document
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any], source: str = "palette") -> "Palette":
         """Read what `to_json` wrote; `source` names it in errors. Raises PaletteError."""
-        if not isinstance(document, Mapping) or set(document) != {"space", "colors"}:
-            raise PaletteError(f"{source}: not a palette; it holds 'space' and 'colors' alone")
+        keys = set(document) if isinstance(document, Mapping) else set()
+        if keys - {"names"} != {"space", "colors"}:
+            raise PaletteError(
+                f"{source}: not a palette; it holds 'space' and 'colors', of labels 'names' too"
+            )
+        names = document.get("names", [])
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            raise PaletteError(f"{source}: names = {names!r:.60}; it is a list of words")
         try:
             colors = np.array(document["colors"], np.float32)
         except (TypeError, ValueError) as error:
             raise PaletteError(f"{source}: colors are not a table of numbers ({error})") from error
-        return cls(document["space"], colors)
+        return cls(document["space"], colors, tuple(names))
 
     def save(self, path: Path | str) -> None:
         """Write the palette as JSON, whole or not at all."""

@@ -1,6 +1,7 @@
 """How good colors and classes are: small functions of arrays, and an interval over pictures.
 
-`ab` are the last two channels of CIELAB; `logits` and `classes` belong to the same grid.
+`ab` are the last two channels of CIELAB; `logits` and `classes` belong to the same grid. A
+confusion matrix counts pixels: rows are the true class, columns the class that was said.
 """
 
 from typing import Any, NamedTuple
@@ -90,6 +91,43 @@ def cross_entropy(logits: Floats, classes: NDArray[np.int64]) -> float:
 def accuracy(logits: Floats, classes: NDArray[np.int64]) -> float:
     """Share of pixels whose class has the largest logit: logits [K, ...] and classes [...]."""
     return float((logits.argmax(axis=0) == classes).mean())
+
+
+def confusion(truth: NDArray[np.uint8], said: NDArray[np.uint8], K: int) -> NDArray[np.int64]:
+    """The confusion matrix [K, K] of two masks of one shape; true pixels of K or above are left
+    out (255: ignored)."""
+    known = truth < K
+    pairs = K * truth[known].astype(np.int64) + said[known]
+    return np.bincount(pairs, minlength=K * K).reshape(K, K)
+
+
+def pixel_accuracy(tables: NDArray[np.int64]) -> Floats:
+    """Share of the pixels whose class was said: tables [..., K, K] -> [...], NaN of none."""
+    with np.errstate(invalid="ignore"):
+        share: Floats = np.trace(tables, axis1=-2, axis2=-1) / tables.sum(axis=(-2, -1))
+    return share
+
+
+def iou(tables: NDArray[np.int64]) -> Floats:
+    """Intersection over union of each class (Jaccard 1912): tables [..., K, K] -> [..., K].
+
+    NaN for a class that no true pixel has (whatever was said), so that nanmean leaves it out.
+    """
+    right = np.diagonal(tables, axis1=-2, axis2=-1)
+    true = tables.sum(axis=-1)
+    union = true + tables.sum(axis=-2) - right
+    ratio: Floats = right / np.maximum(union, 1)
+    return np.where(true > 0, ratio, np.nan)
+
+
+def resampled(tables: NDArray[np.int64], seed: int = 0, resamples: int = 1000) -> NDArray[np.int64]:
+    """Sums of confusion matrices over pictures drawn with replacement (Efron 1979): one table a
+    picture [n, K, K] -> [resamples, K, K]."""
+    n, K, _ = tables.shape
+    random = np.random.default_rng(seed)
+    times = random.multinomial(n, np.full(n, 1 / n), size=resamples)
+    sums: NDArray[np.int64] = (times @ tables.reshape(n, K * K)).reshape(resamples, K, K)
+    return sums
 
 
 def bootstrap_interval(values: Floats, seed: int = 0, resamples: int = 1000) -> Interval:

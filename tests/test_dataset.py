@@ -8,7 +8,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from limner.dataset import CIFAR_CLASSES, find
+from limner.dataset import CIFAR_CLASSES, find, locate, pictures_in, terms_of
 from limner.errors import DataError, SplitError
 
 DATA = Path(__file__).parent / "data"
@@ -92,6 +92,39 @@ def test_what_holds_no_picture_is_refused(tmp_path: Path) -> None:
     assert "no picture" in refused(tmp_path, "train")
     (tmp_path / "val").mkdir()
     assert "no picture" in refused(tmp_path, "val")
+
+
+def test_a_folder_is_located_by_name_and_by_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert locate("sample") == DATA / "sample"
+    assert locate(str(DATA / "sample")) == DATA / "sample"
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "sample").mkdir()
+    assert locate("sample") == DATA / "sample"  # the set before the folder
+    assert locate("./sample") == Path("sample")
+    for name in ("", "nobodys", str(tmp_path / "nobodys")):
+        with pytest.raises(DataError, match="no folder of that name"):
+            locate(name)
+
+
+def test_the_pictures_of_one_folder_are_in_the_order_of_their_names(tmp_path: Path) -> None:
+    folder = album(tmp_path, "b.webp", "b.png", "a.JPG", "below/c.jpg")
+    (folder / "notes.txt").write_text("not a picture")
+    assert pictures_in(folder) == (folder / "a.JPG", folder / "b.webp")
+    with pytest.raises(DataError, match="holds no picture"):
+        pictures_in(album(tmp_path / "other", "below/c.jpg"))
+    with pytest.raises(DataError, match="cannot be read"):
+        pictures_in(tmp_path / "gone")
+
+
+def test_terms_are_known_of_the_sets_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LIMNER_DATA", str(tmp_path / "sets"))
+    for folder in (tmp_path / "sets" / "voc", tmp_path / "voc", tmp_path / "sets" / "mine"):
+        folder.mkdir(parents=True)
+        known = folder == tmp_path / "sets" / "voc"
+        assert ("PASCAL VOC 2012" in terms_of(folder)) == known
+        assert ("unknown" in terms_of(folder)) != known
 
 
 def test_an_unknown_name_is_refused_with_what_to_do() -> None:

@@ -138,6 +138,52 @@ def test_a_file_there_and_back_is_exact(space: Space, tmp_path: Path) -> None:
     assert {file.name for file in tmp_path.iterdir()} == {"p.json", "q.json"}
 
 
+NAMED = Palette("rgb", np.array([[0, 0, 0], [128, 0, 0]]), ("background", "cat"))
+
+
+def test_names_go_with_the_classes(tmp_path: Path) -> None:
+    assert NAMED.names == ("background", "cat")
+    document = json.loads(json.dumps(NAMED.to_json()))
+    assert document["names"] == ["background", "cat"]
+    assert Palette.from_json(document) == NAMED
+    NAMED.save(tmp_path / "labels.json")
+    assert Palette.load(tmp_path / "labels.json").names == NAMED.names
+
+
+def test_palettes_of_other_names_are_others() -> None:
+    same = Palette("rgb", NAMED.colors, ("background", "cat"))
+    assert (NAMED, hash(NAMED)) == (same, hash(same))
+    for names in ((), ("background", "dog"), ("cat", "background")):
+        other = Palette("rgb", NAMED.colors, names)
+        assert other != NAMED
+        assert hash(NAMED) != hash(other)
+
+
+def test_colors_without_names_are_written_as_before() -> None:
+    """Cards and records of colors keep their bytes."""
+    bare = Palette("rgb", NAMED.colors)
+    assert bare.names == ()
+    assert set(bare.to_json()) == {"space", "colors"}
+    assert Palette.from_json(bare.to_json()).names == ()
+
+
+@pytest.mark.parametrize(
+    ("names", "says"),
+    [
+        (("cat",), "1 names for 2 colors"),
+        (("a", "b", "c"), "3 names for 2 colors"),
+        (("cat", "cat"), "twice"),
+        (("cat", ""), "empty"),
+    ],
+)
+def test_names_that_do_not_fit_are_refused(names: tuple[str, ...], says: str) -> None:
+    with pytest.raises(PaletteError, match=says) as error:
+        Palette("rgb", NAMED.colors, names)
+    assert len(str(error.value).splitlines()) == 1
+    with pytest.raises(PaletteError, match=says):
+        Palette.from_json({**NAMED.to_json(), "names": list(names)})
+
+
 def test_palettes_are_equal_by_value_and_cannot_be_changed() -> None:
     values = colors("ab", 5, seed=0)
     palette = Palette("ab", values)
@@ -319,6 +365,11 @@ def test_a_malformed_palette_is_refused(space: Space, table: object, message: st
         "3",
         '{"space": "ab"}',
         '{"space": "ab", "colors": [[1, 2]], "more": 1}',
+        '{"space": "ab", "colors": [[1, 2]], "names": "a"}',
+        '{"space": "ab", "colors": [[1, 2]], "names": [1]}',
+        '{"space": "ab", "colors": [[1, 2]], "names": {"a": 1}}',
+        '{"space": "ab", "colors": [[1, 2]], "names": null}',
+        '{"names": ["a"]}',
         '{"space": "ab", "colors": [[1, "x"]]}',
         '{"space": "ab", "colors": [[1, 2], [3]]}',
         '{"space": "ab", "colors": null}',

@@ -1,0 +1,1 @@
+"""Masks: a class for every pixel of a photograph, as files and as sets of files."""
