@@ -1,10 +1,11 @@
-"""Networks by name: the write-up's two, a residual UNet, and a pretrained pyramid."""
+"""Networks by name: the write-up's own, a residual UNet, a pretrained pyramid, and DeepLabV3."""
 
 import inspect
 from collections.abc import Mapping
 
 from limner.errors import RecipeError
 from limner.networks.cnn import CNN
+from limner.networks.deeplab import DeepLabV3
 from limner.networks.network import Network, check_sides
 from limner.networks.pyramid import Pyramid
 from limner.networks.resunet import ResUNet
@@ -17,6 +18,7 @@ NETWORKS: dict[str, type[Network]] = {
     "unet": UNet,
     "resunet": ResUNet,
     "pyramid": Pyramid,
+    "deeplabv3": DeepLabV3,
 }
 
 

@@ -73,27 +73,31 @@ def timm_name(encoder: str) -> str:
     return name
 
 
-def build_encoder(encoder: str) -> tuple[nn.Module, list[int]]:
+def build_encoder(encoder: str, coarsest: int = 32) -> tuple[nn.Module, list[int]]:
     """An encoder with random weights, and the channels of its maps at strides 4, 8, 16 and 32.
 
-    The module maps [N, 3, H, W] to the list of those four maps, for sides that are multiples of 32.
+    The module maps [N, 3, H, W] to the list of those four maps, for sides that are multiples of
+    `coarsest`: where that is 16, the last map stands there too, and dilated convolutions see as
+    much around it as before (Chen et al. 2017).
     """
     import timm
 
     name = timm_name(encoder)
+    dilated: dict[str, Any] = {} if coarsest == STRIDES[-1] else {"output_stride": coarsest}
     try:
         module: nn.Module = timm.create_model(
-            name, features_only=True, out_indices=(-4, -3, -2, -1)
+            name, features_only=True, out_indices=(-4, -3, -2, -1), **dilated
         )
     except (AssertionError, RuntimeError) as error:  # timm's ways to say that it has no such maps
         raise RecipeError(
             f"encoder {encoder} gives no four maps ({error}); choose another"
         ) from error
     info: Any = module.feature_info
-    if info.reduction() != STRIDES:
+    wanted = [min(stride, coarsest) for stride in STRIDES]
+    if info.reduction() != wanted:
         raise RecipeError(
             f"encoder {encoder} ends in maps at strides {info.reduction()}; "
-            f"choose one that ends in {STRIDES}"
+            f"choose one that ends in {wanted}"
         )
     make_static(module)
     channels: list[int] = info.channels()

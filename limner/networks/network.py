@@ -18,8 +18,8 @@ from limner.errors import LimnerError, RecipeError
 class Network(nn.Module):
     """Base of all; a subclass sets the class attributes and writes features and classify."""
 
-    multiple: ClassVar[int]  # what both sides of the input must be divisible by
-    stride: ClassVar[int]  # input pixels per output pixel
+    multiple: int  # what both sides of the input must be divisible by
+    stride: int  # input pixels per output pixel
     last_layer: ClassVar[str]  # name of the layer that makes the logits: a prefix of its weights
 
     def __init__(self, arguments: dict[str, int | str]) -> None:
@@ -38,21 +38,32 @@ class Network(nn.Module):
         """Take what is counted, not learned, from the training pictures: light [n, 1, H, W],
         classes [n, h, w]. Most networks count nothing."""
 
+    def load_pretrained(self) -> None:
+        """Take the trained weights that the network builds on. Most build on none.
+
+        Raises ModelError if they can neither be found nor fetched."""
+
     def forward(self, x: Tensor) -> Tensor:
         return self.classify(self.features(x))
 
     def train(self, mode: bool = True) -> Self:
         """Set training mode, but leave wholly frozen parts in eval.
 
-        A frozen batch norm in training mode would still move its running statistics. The rule looks
-        only at `requires_grad`, so no order of freezing and of calling train() can break it.
+        A frozen batch norm in training mode would still move its running statistics. Dropout has no
+        parameters of its own: it is frozen where any part beside it is, so that what is said before
+        the first part that learns is the same every time. The rule looks only at `requires_grad`,
+        so no order of freezing and of calling train() can break it.
         """
         super().train(mode)
         if mode:
             for part in self.modules():
-                parameters = list(part.parameters())
-                if part is not self and parameters and not any(p.requires_grad for p in parameters):
+                learning = [p.requires_grad for p in part.parameters()]
+                if part is not self and learning and not any(learning):
                     part.eval()
+                elif not all(learning):
+                    for child in part.children():
+                        if not any(True for _ in child.parameters()):
+                            child.eval()
         return self
 
 

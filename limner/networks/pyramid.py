@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from limner.errors import RecipeError
-from limner.networks.encoder import build_encoder, normalization
+from limner.networks.encoder import build_encoder, load_encoder_weights, normalization
 from limner.networks.network import Network, check_counts, check_sides
 
 
@@ -93,6 +93,9 @@ class Pyramid(Network):
         for name, values in zip(("mean", "std"), normalization(encoder), strict=True):
             # Not persistent: they follow from the encoder's name and are no weights.
             self.register_buffer(name, torch.tensor(values).view(1, 3, 1, 1), persistent=False)
+
+    def load_pretrained(self) -> None:
+        self.encoder.load_state_dict(load_encoder_weights(str(self.arguments["encoder"])))
 
     def features(self, x: Tensor) -> Tensor:
         check_sides(x, self.multiple)

@@ -19,18 +19,26 @@ from limner.palette import Palette
 
 NAMES = list(NETWORKS)
 WITH_KERNEL = ["cnn", "unet", "resunet"]
+# Every network at its defaults, and those of torchvision's that are cheap at a few pixels.
+KINDS: dict[str, tuple[str, dict[str, object]]] = {
+    **{name: (name, {}) for name in NAMES},
+    "resnet50": ("deeplabv3", {"encoder": "resnet50"}),
+    "mobilenet_v3_large": ("deeplabv3", {"encoder": "mobilenet_v3_large"}),
+}
 
 
-@pytest.fixture(scope="module", params=NAMES)
+@pytest.fixture(scope="module", params=KINDS)
 def network(request: pytest.FixtureRequest) -> Network:
+    name, arguments = KINDS[request.param]
     torch.manual_seed(0)
-    return build(request.param, {"NC": 5}).eval()
+    return build(name, {"NC": 5, **arguments}).eval()
 
 
 def picture(network: Network, rows: int, columns: int, N: int = 1) -> Tensor:
     """A random input of so many times the network's multiple."""
     sides = (rows * network.multiple, columns * network.multiple)
-    return torch.rand(N, 1, *sides, generator=torch.Generator().manual_seed(1))
+    channels = int(network.arguments["NIn"])
+    return torch.rand(N, channels, *sides, generator=torch.Generator().manual_seed(1))
 
 
 @pytest.mark.parametrize(("N", "rows", "columns"), [(1, 1, 1), (2, 3, 1), (1, 2, 5)])
@@ -42,10 +50,10 @@ def test_logits_stand_at_the_stride(network: Network, N: int, rows: int, columns
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_any_number_of_classes_and_three_channels(name: str) -> None:
-    network = build(name, {"NC": 1, "NIn": 3}).eval()
-    x = picture(network, 1, 2).repeat(1, 3, 1, 1)
-    assert network(x).shape[:2] == (1, 1)
+def test_any_number_of_classes_and_one_or_three_channels(name: str) -> None:
+    for NIn in (1, 3):
+        network = build(name, {"NC": 1, "NIn": NIn}).eval()
+        assert network(picture(network, 1, 2)).shape[:2] == (1, 1)
 
 
 @pytest.mark.parametrize("name", WITH_KERNEL)
@@ -74,12 +82,13 @@ def test_the_last_layer_makes_the_logits(network: Network) -> None:
         assert torch.equal(network.classify(network.features(x)), layer(network.features(x)))
 
 
-def test_every_parameter_learns() -> None:
-    for name in NAMES:
-        network = build(name, {"NC": 5})
-        network(picture(network, 2, 2, N=2)).square().sum().backward()
-        still = [name for name, p in network.named_parameters() if p.grad is None]
-        assert still == []
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_parameter_learns(kind: str) -> None:
+    name, arguments = KINDS[kind]
+    network = build(name, {"NC": 5, **arguments})
+    network(picture(network, 2, 2, N=2)).square().sum().backward()
+    still = [name for name, p in network.named_parameters() if p.grad is None]
+    assert still == []
 
 
 def test_weights_saved_and_loaded_give_the_same_logits(network: Network, tmp_path: Path) -> None:
@@ -111,9 +120,11 @@ def test_other_sides_are_refused_and_the_named_ones_work(network: Network, H: in
     high, wide = (-(-side // network.multiple) * network.multiple for side in (H, W))
     if (high, wide) == (H, W):
         pytest.skip("these sides suit this network")
+    channels = int(network.arguments["NIn"])
     with pytest.raises(LimnerError, match=f"{H} x {W} .* pad it to {high} x {wide} "):
-        network(torch.rand(1, 1, H, W))
-    network(torch.rand(1, 1, high, wide))
+        network(torch.rand(1, channels, H, W))
+    with torch.inference_mode():
+        network(torch.rand(1, channels, high, wide))
 
 
 def test_an_empty_picture_is_refused() -> None:
