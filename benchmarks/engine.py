@@ -85,7 +85,7 @@ def main(path: str) -> None:
     machine.keep_memory()
     recipe = Recipe.load(path, [f"steps={STEPS}"])
     sources = gather(recipe, None)
-    batch = sources.batches(recipe)(0)
+    batch = sources.batches(recipe, 1)(0)
     seconds: dict[str, list[float]] = {"bare fp32": [], "engine fp32": [], "bare bf16": []}
     for _ in range(ROUNDS):
         once, macs = bare(recipe, sources, batch, "fp32", STEPS)

@@ -10,30 +10,39 @@ from limner.errors import RecipeError
 
 Optimizer = Literal["adam", "adamw"]
 Schedule = Literal["constant", "linear", "cosine"]
+Task = Literal["colorize", "segment"]
+Cache = Literal["none", "fp32", "bf16"]
+LossAt = Literal["stride", "full"]
+ClassWeights = Literal["none", "inverse", "root"]
+# Keys that only one of the tasks reads.
+COLOR_KEYS = ("greys", "palette", "move", "scale", "shift")
+MASK_KEYS = ("foreground", "loss_at", "class_weights")
 
 
 @dataclass(frozen=True)
 class Recipe:
     """Every key of a recipe, with its default. A key that is not here is an error.
 
-    A network's own arguments (k, NF, width, encoder) are passed on where they are set; its number
-    of classes follows from the palette, its input (L*/100, or the mean of the channels for RGB
-    palettes) too.
+    A network's own arguments (k, NF, width, encoder) are passed on where they are set. To colorize,
+    its number of classes follows from the palette, its input (L*/100, or the mean of the channels
+    for RGB palettes) too; to segment, the classes are the masks' and the input is RGB.
     """
 
     name: str = "model"
+    task: Task = "colorize"
     network: str = "unet"
     k: int | None = None  # kernel size, odd
     NF: int | None = None  # features of the first block
     skips: str | None = None  # which of a UNet's skip connections there are
     greys: int | None = None  # rows of a resunet's look-up table: 256, or 0
     width: int | None = None  # features of a pyramid's decoder
-    encoder: str | None = None  # "timm/NAME", with its pretrained weights
+    encoder: str | None = None  # "timm/NAME", or torchvision's for a deeplabv3, pretrained
     learn: tuple[str, ...] = ("all",)  # modules that learn; the rest is frozen, norms in eval
     data: tuple[str, ...] = ("cifar10",)  # NAME|PATH[:CATEGORY][=WEIGHT] of each set
     split: str = "train"
     pictures: int = 0  # learn from the first so many pictures of each set; 0: from all
     holdout: int = 0  # pictures cut from the training split for validation; 0: the `val` split
+    foreground: tuple[str, ...] = ()  # classes that are one against all others; none: as they are
     palette: str = "horse24"  # an embedded palette, a JSON file beside the recipe, or "grid"
     size: int = 0  # side of the square crops in pixels; 0: whole pictures, all of one size
     zoom: float = 1.0  # a crop's side is drawn from zoom..1 of the picture's short side
@@ -42,6 +51,10 @@ class Recipe:
     tone: float = 0.0  # strength of the random tone curve on the input light
     scale: float = 1.0  # the network sees scale * light + shift: a study's question, not exported
     shift: float = 0.0
+    views: int = 0  # crops of each picture that are shown in turn; 0: a new one each epoch
+    cache: Cache = "none"  # what the frozen layers say of each view is computed once and kept
+    loss_at: LossAt = "stride"  # the labels come down to the logits, or those up to the labels
+    class_weights: ClassWeights = "none"  # in the loss, by how rare a class is
     shuffle: bool = True  # a new order of the pictures each epoch (one set)
     batch: int = 100
     epochs: int = 0  # exactly one of epochs and steps is given
@@ -78,6 +91,7 @@ class Recipe:
             "weight_decay": 0 <= self.weight_decay < float("inf"),
             "ema": 0 <= self.ema < 1,
             "validate": self.validate >= 0,
+            "views": self.views >= 0,
             "seed": self.seed >= 0,
             "data": len(self.data) > 0,
             "learn": len(self.learn) > 0,
@@ -90,6 +104,7 @@ class Recipe:
             "data": not (without_crops and several),
             "shuffle": without_crops or self.shuffle,
             "move": without_crops or self.move == 0,
+            "views": not (without_crops and self.views),
         }
         for key, good in effects.items():
             if not good:
@@ -98,6 +113,7 @@ class Recipe:
                     f"size = {self.size}; crops (size above 0) are drawn at random, from sets by "
                     "weight, and augmented; whole pictures (size 0) are not"
                 )
+        self._check_task()
         if self.greys and (self.size or (self.scale, self.shift) != (1, 0)):
             raise RecipeError(
                 f"recipe {self.name}: greys = {self.greys} counts whole pictures whose light is in "
@@ -109,6 +125,32 @@ class Recipe:
                     f"recipe {self.name}: {key} = {getattr(self, key)!r} is out of range; "
                     "docs/recipe.md tells what each key takes"
                 )
+
+    def _check_task(self) -> None:
+        """Raise RecipeError for keys of the other task, and for what the task cannot do."""
+        defaults = {field.name: field.default for field in fields(self)}
+        several = len({weight for _, weight in self.sets()}) > 1
+        for key in MASK_KEYS if self.task == "colorize" else COLOR_KEYS:
+            if getattr(self, key) != defaults[key]:
+                raise RecipeError(
+                    f"recipe {self.name}: {key} = {getattr(self, key)!r} has no effect with "
+                    f"task = {self.task!r}; leave it out, or set the task"
+                )
+        if self.task == "segment" and not self.size:
+            raise RecipeError(
+                f"recipe {self.name}: size = 0; a task to segment learns from crops, give their "
+                "side in pixels"
+            )
+        if (self.task == "segment" or self.views) and several:
+            raise RecipeError(
+                f"recipe {self.name}: data = {list(self.data)}; pictures that are shown in turn "
+                "have no weights, name each set alone"
+            )
+        if self.cache != "none" and not self.views:
+            raise RecipeError(
+                f"recipe {self.name}: cache = {self.cache!r} with views = 0, of which there is no "
+                "end; give the number of views of each picture, 1 say"
+            )
 
     def sets(self) -> tuple[tuple[str, float], ...]:
         """The data sets and the weight of each: (("photos", 9.0), ("early", 1.0))."""

@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from limner import weights
 from limner.errors import RecipeError
 from limner.networks import NETWORKS
-from limner.recipe import Recipe
+from limner.recipe import COLOR_KEYS, MASK_KEYS, Recipe
 
 RECIPES = sorted((Path(__file__).parents[1] / "recipes").glob("*.toml"))
+SEGMENT: dict[str, Any] = {"steps": 1, "task": "segment", "size": 32}
 
 
 def written(folder: Path, text: str) -> Path:
@@ -82,6 +83,13 @@ def test_an_unknown_key_lists_the_keys(tmp_path: Path) -> None:
         ("data", 3, "list of words"),
         ("data", ["a", 3], "list of words"),
         ("learn", {"all": 1}, "list of words"),
+        ("task", "classify", "colorize or segment"),
+        ("cache", "fp16", "none or fp32 or bf16"),
+        ("cache", True, "none or fp32 or bf16"),
+        ("loss_at", 4, "stride or full"),
+        ("class_weights", "sqrt", "none or inverse or root"),
+        ("views", "4", "whole number"),
+        ("foreground", 3, "list of words"),
     ],
 )
 def test_a_value_of_the_wrong_type_is_named(key: str, value: object, wanted: str) -> None:
@@ -104,6 +112,14 @@ def test_a_value_of_the_wrong_type_is_named(key: str, value: object, wanted: str
 )  # fmt: skip
 def test_a_value_out_of_range_is_named(key: str, value: object) -> None:
     assert key in refused({"steps": 1, key: value})
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("views", -1), ("size", -3), ("batch", 0), ("zoom", 0.0), ("data", []), ("learn", [])],
+)
+def test_to_segment_the_ranges_are_checked_too(key: str, value: object) -> None:
+    assert key in refused({**SEGMENT, key: value})
 
 
 @pytest.mark.parametrize(
@@ -194,7 +210,7 @@ def test_sets_have_weights(entries: tuple[str, ...], expected: object) -> None:
     "keys",
     [
         {"zoom": 0.5}, {"tone": 0.1}, {"data": ("photos=9", "early")},
-        {"size": 32, "shuffle": False}, {"size": 32, "move": 2},
+        {"size": 32, "shuffle": False}, {"size": 32, "move": 2}, {"views": 2},
     ],
 )  # fmt: skip
 def test_a_key_without_effect_is_an_error(keys: dict[str, Any]) -> None:
@@ -202,6 +218,65 @@ def test_a_key_without_effect_is_an_error(keys: dict[str, Any]) -> None:
     with pytest.raises(RecipeError, match=f"{key} = .* has no effect with size = "):
         Recipe(steps=1, **keys)
     Recipe(steps=1, **{**keys, "size": 32 - keys.get("size", 0)})  # control: with the other size
+
+
+ONLY_TO_SEGMENT = {
+    "foreground": ["cat"], "loss_at": "full", "class_weights": "root",
+}  # fmt: skip
+ONLY_TO_COLORIZE = {"greys": 256, "palette": "grid", "scale": 2.0, "shift": -0.5}
+
+
+def test_every_key_of_one_task_is_tried() -> None:
+    assert set(ONLY_TO_SEGMENT) == set(MASK_KEYS)
+    assert {*ONLY_TO_COLORIZE, "move"} == set(COLOR_KEYS)  # move: crops alone refuse it
+
+
+@pytest.mark.parametrize("key", ONLY_TO_SEGMENT)
+def test_keys_of_masks_have_no_effect_on_colors(key: str) -> None:
+    change = {key: ONLY_TO_SEGMENT[key]}
+    message = refused({"steps": 1, "size": 32, **change})
+    assert f"{key} = " in message
+    assert "no effect with task = 'colorize'" in message
+    recipe = Recipe.from_dict({"views": 1, **SEGMENT, **change})  # control
+    assert Recipe.from_dict(recipe.to_dict()) == recipe
+
+
+@pytest.mark.parametrize("key", ONLY_TO_COLORIZE)
+def test_keys_of_colors_have_no_effect_on_masks(key: str) -> None:
+    change = {key: ONLY_TO_COLORIZE[key]}
+    message = refused({**SEGMENT, **change})
+    assert f"{key} = " in message
+    assert "no effect with task = 'segment'" in message
+    Recipe.from_dict({"steps": 1, **change})  # control
+
+
+def test_moving_has_no_effect_on_crops_of_either_task() -> None:
+    assert "move = 2 has no effect" in refused({**SEGMENT, "move": 2})
+
+
+def test_to_segment_is_learned_from_crops_of_sets_without_weights() -> None:
+    assert Recipe.from_dict(SEGMENT).task == "segment"
+    assert "size = 0" in refused({**SEGMENT, "size": 0})
+    sets = ["voc", "camvid"]
+    assert Recipe.from_dict({**SEGMENT, "data": sets}).sets() == (("voc", 1.0), ("camvid", 1.0))
+    assert "no weights" in refused({**SEGMENT, "data": ["voc=2", "camvid"]})
+
+
+@pytest.mark.parametrize("cache", ["fp32", "bf16"])
+def test_a_cache_needs_a_number_of_views(cache: str) -> None:
+    message = refused({**SEGMENT, "cache": cache})
+    assert f"cache = {cache!r} with views = 0" in message
+    assert Recipe.from_dict({**SEGMENT, "cache": cache, "views": 1}).cache == cache
+
+
+def test_the_recipes_that_segment_are_as_they_say() -> None:
+    last = Recipe.load(RECIPES[0].parent / "last-layer.toml")
+    assert (last.task, last.network, last.encoder) == ("segment", "deeplabv3", "resnet101")
+    assert (last.learn, last.sets()) == (("classifier.4",), (("voc", 1.0),))
+    assert Recipe.load(RECIPES[0].parent / "last-layer.toml", ["cache=fp32"]).views > 0
+    voc = Recipe.load(RECIPES[0].parent / "voc.toml")
+    assert (voc.task, voc.network, voc.learn) == ("segment", "deeplabv3", ("all",))
+    assert str(voc.encoder).startswith("timm/")
 
 
 def test_every_key_is_explained() -> None:

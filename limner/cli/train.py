@@ -31,6 +31,18 @@ FromModel = Annotated[
     str | None,
     typer.Option("--from", metavar="NAME|FILE", help="Start from the weights of a model."),
 ]
+Cache = Annotated[
+    Literal["none", "fp32", "bf16"] | None,
+    typer.Option(help="Keep what the frozen layers say; of a recipe whose last layer learns."),
+]
+Weights = Annotated[
+    Literal["none", "inverse", "root"] | None,
+    typer.Option("--class-weights", help="To segment: how much more rare classes count."),
+]
+Foreground = Annotated[
+    str | None,
+    typer.Option(metavar="CLASS,...", help="To segment: these classes against all others."),
+]
 Precision = Annotated[
     Literal["auto", "fp32", "bf16"] | None,
     typer.Option(help="Of the arithmetic; auto measures for a second. [default: auto]"),
@@ -47,6 +59,9 @@ def train(
     settings: Settings = None,
     data: Data = None,
     from_model: FromModel = None,
+    cache: Cache = None,
+    class_weights: Weights = None,
+    foreground: Foreground = None,
     precision: Precision = None,
     device: Where = None,
 ) -> None:
@@ -57,9 +72,10 @@ def train(
 
     \b
     Keys of a recipe (docs/recipe.md explains them):
-      name network k NF skips greys width encoder learn data split pictures holdout palette
-      size zoom flip move tone scale shift shuffle batch epochs steps optimizer learning_rate
-      warmup schedule weight_decay ema validate seed
+      name task network k NF skips greys width encoder learn data split pictures holdout
+      foreground palette size zoom flip move tone scale shift views cache loss_at class_weights
+      shuffle batch epochs steps optimizer learning_rate warmup schedule weight_decay ema
+      validate seed
 
     \b
     Examples:
@@ -67,6 +83,7 @@ def train(
       limner train runs/unet
       limner train recipes/photo.toml -o runs/mine --data photos=9,early=1 --set steps=2000
       limner train recipes/photo.toml -o runs/album --data album --from photo
+      limner train recipes/voc.toml -o runs/pets --foreground cat,dog
     """
     need_extra("train")
     from limner import weights
@@ -74,9 +91,10 @@ def train(
     from limner.recipe import Recipe
 
     with Progress("steps") as progress:
-        report = _report(progress)
+        report = on_record(progress)
         if os.path.isdir(what):
-            if output or settings or data or from_model or precision or device:
+            given = (output, settings, data, from_model, precision, device)
+            if any((*given, cache, class_weights, foreground)):
                 raise TrainingError(
                     f"{what}: a run goes on as it began; give it without options, "
                     "or start a recipe with -o RUN"
@@ -84,7 +102,10 @@ def train(
             run = what
             fit.resume(run, report=report)
         else:
-            recipe = Recipe.load(what, [*(settings or []), *_data_setting(data)])
+            options = {"cache": cache, "class_weights": class_weights}
+            words = [f"{key}={word}" for key, word in options.items() if word]
+            lists = [*_list("data", data), *_list("foreground", foreground)]
+            recipe = Recipe.load(what, [*(settings or []), *lists, *words])
             if output is None:
                 raise TrainingError(f"{what}: a recipe needs a place for its run; give -o RUN")
             run = output
@@ -100,19 +121,23 @@ def train(
     print(run)
 
 
-def _data_setting(data: str | None) -> list[str]:
+def _list(key: str, text: str | None) -> list[str]:
     """`--data a=9,b` as a setting of the recipe: data=["a=9", "b"]."""
     from json import dumps
 
-    return [] if data is None else [f"data={dumps(data.split(','), ensure_ascii=False)}"]
+    return [] if text is None else [f"{key}={dumps(text.split(','), ensure_ascii=False)}"]
 
 
-def _report(progress: Progress) -> "Report":
+def on_record(progress: Progress) -> "Report":
     """What training says while it runs: the loss on a bar, a line for each validation."""
 
     def report(step: int, steps: int, record: dict[str, Any] | None) -> None:
         if record is None:
             progress.update(step, steps)
+        elif "bytes" in record:
+            say(f"features: {record['bytes'] / 1e6:,.0f} MB in {record['caching']}")
+        elif "caching" in record:
+            progress.note(f"features: {step:,} of {steps:,} pictures")
         elif "decoding" in record:
             progress.note(f"decoding {record['decoding']}: {step:,} of {steps:,} pictures")
         elif "validation" in record:

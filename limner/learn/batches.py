@@ -5,6 +5,7 @@ A step's batch depends on the recipe and the step's number alone, so that a run 
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -18,7 +19,7 @@ from limner.paint.cells import cell_means
 from limner.palette import Palette
 from limner.recipe import Recipe
 
-Batch = tuple[torch.Tensor, torch.Tensor]  # inputs [N, 1, H, W] in 0..1, classes [N, h, w]
+Batch = tuple[torch.Tensor, torch.Tensor]  # inputs [N, C, H, W] in 0..1, classes [N, h, w]
 AHEAD = 2  # batches made in advance, on a thread of their own
 
 
@@ -40,8 +41,18 @@ def inputs_and_classes(
     return np.ascontiguousarray(light[:, None], np.float32), classes
 
 
+class Batches(Protocol):
+    """What each step sees. ready: nothing has to be made in advance."""
+
+    ready: bool
+
+    def __call__(self, step: int) -> Batch: ...
+
+
 class Crops:
     """Random crops of several sets, each drawn by its weight, each picture of a set evenly."""
+
+    ready = False
 
     def __init__(
         self, sets: list[Pictures], weights: list[float], recipe: Recipe, palette: Palette,
@@ -68,6 +79,8 @@ class Whole:
 
     light [n, 1, H, W], classes [n, h, w].
     """
+
+    ready = True  # slices of what lies in memory
 
     def __init__(self, light: torch.Tensor, classes: torch.Tensor, recipe: Recipe) -> None:
         self.light = light * recipe.scale + recipe.shift
@@ -122,9 +135,9 @@ def as_tensors(rgb: NDArray[np.uint8], palette: Palette, stride: int) -> Batch:
     return torch.from_numpy(light), torch.from_numpy(classes).to(small)
 
 
-def ahead(batches: Crops | Whole, first: int, last: int) -> Iterator[Batch]:
+def ahead(batches: Batches, first: int, last: int) -> Iterator[Batch]:
     """The batches of the steps first..last-1, made AHEAD of their use on another thread."""
-    if isinstance(batches, Whole):  # slices of what lies in memory: nothing to make in advance
+    if batches.ready:
         yield from map(batches, range(first, last))
         return
     with ThreadPoolExecutor(1) as thread:

@@ -1,7 +1,7 @@
 """Pictures for learning: decoded once by Pillow into a memory-mapped cache, keyed by content."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,30 +11,37 @@ from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
 from limner.dataset import Dataset
 from limner.errors import DataError
+from limner.masks.check import check_sides
+from limner.masks.labels import IGNORED
+from limner.masks.png import read_mask
+from limner.masks.sets import Labelled
 
 Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
 class Pictures:
-    """RGB pictures of any sizes in one array of bytes, with each one's sides and place in it."""
+    """RGB pictures (or masks, of one channel) of any sizes in one array of bytes, with each one's
+    sides and place in it."""
 
     pixels: NDArray[np.uint8]
     sides: NDArray[np.int64]  # [n, 2]: height, width
     starts: NDArray[np.int64]  # [n]
+    channels: int = 3
 
     def __len__(self) -> int:
         return len(self.sides)
 
     def __getitem__(self, index: int) -> NDArray[np.uint8]:
-        """Picture `index`: uint8 [H, W, 3], a view."""
+        """Picture `index`: uint8 [H, W, channels], a view."""
         height, width = self.sides[index]
         start = self.starts[index]
-        return self.pixels[start : start + 3 * height * width].reshape(height, width, 3)
+        end = start + self.channels * height * width
+        return self.pixels[start:end].reshape(height, width, self.channels)
 
     def take(self, indices: NDArray[np.int64]) -> "Pictures":
         """Some of the pictures, in that order; no pixel is copied."""
-        return Pictures(self.pixels, self.sides[indices], self.starts[indices])
+        return Pictures(self.pixels, self.sides[indices], self.starts[indices], self.channels)
 
 
 def cache_folder() -> Path:
@@ -45,27 +52,59 @@ def cache_folder() -> Path:
 def load(dataset: Dataset, progress: Progress | None = None) -> Pictures:
     """The data set's pictures. Files are decoded once; the cache is found again by their content.
 
-    The cache is `KEY.pixels` (bytes, memory-mapped) and `KEY.sides.npy`, written last, so that a
-    half-written one is never used. Raises DataError for a file that is no 8-bit photograph, and
-    for a cache that cannot be written.
+    Raises DataError for a file that is no 8-bit photograph, and for a cache that cannot be written.
     """
     if dataset.images is not None:
         sides = np.tile(np.array(dataset.images.shape[1:3], np.int64), (len(dataset), 1))
-        return Pictures(dataset.images.reshape(-1), sides, _starts(sides))
+        return Pictures(dataset.images.reshape(-1), sides, _starts(sides, 3))
+    return _kept(dataset.fingerprint(), dataset.files, decode, 3, progress)
+
+
+def load_masks(labelled: Labelled, pictures: Pictures) -> Pictures:
+    """The masks of the set's `pictures`, of one channel: classes, and 255. Kept as pictures are.
+
+    Raises DataError for a file that is no mask of these labels or has another picture's sides, and
+    where no mask says anything.
+    """
+    labels = labelled.labels
+
+    def read(path: Path) -> NDArray[np.uint8]:
+        return read_mask(path, labels)
+
+    masks = _kept(f"{labelled.fingerprint()}-masks", labelled.masks, read, 1, None)
+    for index in np.flatnonzero((masks.sides != pictures.sides).any(axis=1)):
+        height, width = (int(side) for side in pictures.sides[index])
+        check_sides(labelled.masks[index], masks[int(index)][..., 0], height, width)
+    if len(masks.pixels) and (masks.pixels == IGNORED).all():
+        raise DataError(f"{labelled.pictures.name}: its masks ignore all pixels; say classes")
+    return masks
+
+
+def _kept(
+    key: str,
+    files: Sequence[Path],
+    read: Callable[[Path], NDArray[np.uint8]],
+    channels: int,
+    progress: Progress | None,
+) -> Pictures:
+    """What `read` makes of the files, from the cache of that key or into it.
+
+    The cache is `KEY.pixels` (bytes, memory-mapped) and `KEY.sides.npy`, written last, so that a
+    half-written one is never used.
+    """
     folder = cache_folder()
-    key = dataset.fingerprint()
     pixels, index = folder / f"{key}.pixels", folder / f"{key}.sides.npy"
     if not (index.is_file() and pixels.is_file()):
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            _decode_all(dataset, pixels, index, progress)
+            _read_all(files, read, pixels, index, progress)
         except OSError as error:
             raise DataError(
                 f"{folder}: the cache cannot be written ({error.strerror}); "
                 "make room, or set XDG_CACHE_HOME to another folder"
             ) from error
     sides = np.load(index)
-    return Pictures(np.memmap(pixels, np.uint8, "r"), sides, _starts(sides))
+    return Pictures(np.memmap(pixels, np.uint8, "r"), sides, _starts(sides, channels), channels)
 
 
 def sample_pixels(dataset: Dataset, n: int, seed: int) -> NDArray[np.uint8]:
@@ -109,17 +148,23 @@ def _kind(image: ImageFile.ImageFile) -> str:
     return f"{image.mode} with a transparent color" if "transparency" in image.info else image.mode
 
 
-def _decode_all(dataset: Dataset, pixels: Path, index: Path, progress: Progress | None) -> None:
+def _read_all(
+    files: Sequence[Path],
+    read: Callable[[Path], NDArray[np.uint8]],
+    pixels: Path,
+    index: Path,
+    progress: Progress | None,
+) -> None:
     beside = pixels.with_suffix(f".{os.getpid()}")
     sides = []
     try:
         with beside.open("wb") as file:
-            for done, path in enumerate(dataset.files, 1):
-                picture = decode(path)
+            for done, path in enumerate(files, 1):
+                picture = read(path)
                 sides.append(picture.shape[:2])
                 file.write(picture.tobytes())
-                if progress and (done % 100 == 0 or done == len(dataset)):
-                    progress(done, len(dataset))
+                if progress and (done % 100 == 0 or done == len(files)):
+                    progress(done, len(files))
         beside.replace(pixels)
         with beside.open("wb") as file:
             np.save(file, np.array(sides, np.int64))
@@ -128,7 +173,7 @@ def _decode_all(dataset: Dataset, pixels: Path, index: Path, progress: Progress 
         beside.unlink(missing_ok=True)
 
 
-def _starts(sides: NDArray[np.int64]) -> NDArray[np.int64]:
-    lengths = 3 * sides.prod(axis=1)
+def _starts(sides: NDArray[np.int64], channels: int) -> NDArray[np.int64]:
+    lengths = channels * sides.prod(axis=1)
     starts: NDArray[np.int64] = np.cumsum(lengths) - lengths
     return starts

@@ -19,6 +19,7 @@ from limner.files import write_atomically
 from limner.networks import NETWORKS, Network, build
 
 TOLERANCE = 1e-4  # largest difference between torch and ONNX Runtime, in any logit or feature
+PREFIX = "network."  # of the weights' names inside `Outputs`
 COMPARED = ((1, 1, 1), (3, 2, 1), (2, 3, 5))  # batch, height and width in units of `multiple`
 
 
@@ -141,12 +142,16 @@ def to_onnx(outputs: Outputs, card: Card) -> onnx.ModelProto:
     graph.ClearField("metadata_props")
     for part in (*graph.node, *graph.input, *graph.output, *graph.value_info, *graph.initializer):
         part.ClearField("metadata_props")
-    for tensor in graph.initializer:
-        tensor.name = tensor.name.removeprefix("network.")
-    for value in graph.value_info:
-        value.name = value.name.removeprefix("network.")
+    weights = {t.name.removeprefix(PREFIX) for t in graph.initializer if t.name.startswith(PREFIX)}
+
+    def named(name: str) -> str:
+        """A weight's name in the network; another name for a value that has it already (`mean`)."""
+        return f"{name}.value" if name in weights else name.removeprefix(PREFIX)
+
+    for part in (*graph.initializer, *graph.value_info):
+        part.name = named(part.name)
     for node in graph.node:
-        node.input[:] = [name.removeprefix("network.") for name in node.input]
+        node.input[:], node.output[:] = map(named, node.input), map(named, node.output)
     return model
 
 

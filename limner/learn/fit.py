@@ -12,14 +12,15 @@ from typing import Any
 
 import torch
 from torch.func import functional_call
-from torch.nn.functional import cross_entropy
+from torch.nn.functional import cross_entropy, interpolate
 
 import limner
-from limner.errors import TrainingError
+from limner.errors import DataError, TrainingError
 from limner.files import write_atomically
 from limner.learn import machine
 from limner.learn.batches import Batch, ahead
 from limner.learn.export import load
+from limner.learn.features import use_features
 from limner.learn.metrics import Metrics, Report
 from limner.learn.run import (
     FORMAT,
@@ -33,6 +34,7 @@ from limner.learn.run import (
     save,
 )
 from limner.learn.sources import Progress, gather
+from limner.learn.views import UNSAID
 from limner.networks import Network
 from limner.palette import Palette
 from limner.recipe import Recipe
@@ -68,9 +70,15 @@ def start(
     origin: dict[str, Any] | None = None
     if source:
         loaded, card = load(source)
-        sources = gather(recipe, card.palette, report and decoding(report))
+        if card.task != recipe.task:
+            raise TrainingError(
+                f"{source}: a model to {card.task}, and the recipe is to {recipe.task}; start from "
+                "a model of the same task"
+            )
+        palette = card.palette if recipe.task == "colorize" else None
+        sources = gather(recipe, palette, report and decoding(report))
         network = build(recipe, sources.palette, pretrained=False)
-        take_weights(network, loaded, source)
+        take_weights(network, loaded, source, last=sources.palette == card.palette)
         digest = hashlib.sha256(source.read_bytes()).hexdigest()
         origin = {"name": card.name, "sha256": digest, "data": card.data, "license": card.license}
     else:
@@ -100,10 +108,16 @@ def start(
     fit(run, report)
 
 
-def take_weights(network: Network, loaded: Network, source: Path) -> None:
-    """Give `network` the weights of a model. Raises TrainingError if it is another network."""
+def take_weights(network: Network, loaded: Network, source: Path, last: bool) -> None:
+    """Give `network` the weights of a model; those of the last layer only if the classes are the
+    same. Raises TrainingError if it is another network."""
+    state = loaded.state_dict()
+    if not last:
+        own = network.state_dict()
+        prefix = f"{network.last_layer}."
+        state |= {name: value for name, value in own.items() if name.startswith(prefix)}
     try:
-        network.load_state_dict(loaded.state_dict())
+        network.load_state_dict(state)
     except RuntimeError as error:
         raise TrainingError(
             f"{source}: its network ({loaded.arguments}) is not the recipe's "
@@ -148,7 +162,15 @@ def fit(run: Run, report: Report | None = None) -> None:
     """Train from the run's step to its last, recording, validating and saving on the way."""
     machine.keep_memory()
     metrics = Metrics(run, report)
-    held = list(run.sources.validation(run.recipe))
+    if run.recipe.cache == "none":
+        held = list(run.sources.validation(run.recipe, run.network.stride))
+    else:
+        held = use_features(run, report)
+    if all(bool((classes == UNSAID).all()) for _, classes in held):
+        raise DataError(
+            f"the validation pictures say no class in their middle squares, brought to "
+            f"{run.recipe.size} pixels; validate on pictures whose masks do"
+        )
     every = run.recipe.validate or (run.sources.per_epoch if run.recipe.epochs else run.steps)
     run.network.train()
     with stop_requests() as stop:
@@ -183,13 +205,12 @@ def learn(run: Run, batch: Batch) -> torch.Tensor:
     """One step on one batch; its loss (mean cross-entropy in nats over the cells), detached."""
     for group in run.optimizer.param_groups:
         group["lr"] = learning_rate(run.recipe, run.step, run.steps)
+    torch.manual_seed(run.recipe.seed + run.step)  # dropout draws, wherever the run goes on
     inputs, classes = (part.to(run.device, non_blocking=True) for part in batch)
     inputs = inputs.contiguous(memory_format=torch.channels_last)
     with torch.autocast(run.device.type, torch.bfloat16, enabled=run.precision == "bf16"):
-        logits = run.network(inputs)
-    # Rows of classes are contiguous in channels-last memory: softmax then copies nothing.
-    rows = logits.permute(0, 2, 3, 1).flatten(0, 2).float()
-    loss = cross_entropy(rows, classes.flatten())
+        logits = run.learner(inputs)
+    loss = loss_of(logits, classes, run.class_weights)
     run.optimizer.zero_grad(set_to_none=True)
     loss.backward()
     run.optimizer.step()
@@ -202,21 +223,52 @@ def learn(run: Run, batch: Batch) -> torch.Tensor:
     return loss.detach()
 
 
+def loss_of(
+    logits: torch.Tensor, classes: torch.Tensor, weights: torch.Tensor | None
+) -> torch.Tensor:
+    """Mean cross-entropy in nats over the cells whose class is said, each weighed by its class:
+    logits [N, K, h, w], brought to the sides of the classes [N, H, W]. 0 where none is said."""
+    # Rows of classes are contiguous in channels-last memory: softmax then copies nothing.
+    rows = fitted(logits, classes).permute(0, 2, 3, 1).flatten(0, 2).float()
+    flat = classes.flatten()
+    if not bool((flat != UNSAID).any()):
+        return 0 * rows.sum()
+    return cross_entropy(rows, flat, weights, ignore_index=UNSAID)
+
+
+def fitted(logits: torch.Tensor, classes: torch.Tensor) -> torch.Tensor:
+    """Logits [N, K, h, w] at the sides of the classes [N, H, W], bilinear where they differ."""
+    if logits.shape[-2:] == classes.shape[-2:]:
+        return logits
+    return interpolate(logits, classes.shape[-2:], mode="bilinear", align_corners=False)
+
+
 @torch.no_grad()
 def validate(run: Run, held: list[Batch]) -> dict[str, float]:
-    """Loss (nats) and accuracy a cell on the validation pictures, with the averaged weights."""
+    """Loss (nats) and accuracy a cell on the validation pictures, with the averaged weights; with
+    masks, the mean IoU of the classes that are there, too."""
     run.network.eval()
-    loss = right = cells = 0.0
+    K = len(run.palette)
+    loss, table = 0.0, torch.zeros(K, K, dtype=torch.long)  # true class, said class
+    prefix = next(name for name, module in run.network.named_modules() if module is run.learner)
+    own = {name.removeprefix(prefix).removeprefix("."): value for name, value in run.ema.items()}
     for inputs, classes in held:
         inputs = inputs.to(run.device).contiguous(memory_format=torch.channels_last)
         classes = classes.to(run.device)
         with torch.autocast(run.device.type, torch.bfloat16, enabled=run.precision == "bf16"):
-            logits = functional_call(run.network, run.ema, (inputs,)).float()
-        loss += float(cross_entropy(logits, classes, reduction="sum"))
-        right += float((logits.argmax(dim=1) == classes).sum())
-        cells += classes.numel()
+            logits = fitted(functional_call(run.learner, own, (inputs,)).float(), classes)
+        loss += float(cross_entropy(logits, classes, ignore_index=UNSAID, reduction="sum"))
+        known = classes != UNSAID
+        pairs = K * classes[known] + logits.argmax(dim=1)[known]
+        table += torch.bincount(pairs, minlength=K * K).reshape(K, K).cpu()
     run.network.train()
-    return {"loss": loss / cells, "accuracy": right / cells}
+    cells, right = int(table.sum()), table.diagonal()
+    scores = {"loss": loss / cells, "accuracy": float(right.sum()) / cells}
+    if run.recipe.task == "segment":
+        there = table.sum(dim=1) > 0
+        union = table.sum(dim=0) + table.sum(dim=1) - right
+        scores["mean_iou"] = float((right[there] / union[there]).mean())
+    return scores
 
 
 @contextmanager

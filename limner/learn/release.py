@@ -14,10 +14,9 @@ from limner import networks
 from limner.card import Card
 from limner.color import rgb8_to_lab
 from limner.errors import ModelError, TrainingError
-from limner.learn import checkpoint
 from limner.learn.batches import inputs_and_classes
 from limner.learn.export import export
-from limner.learn.run import build, described
+from limner.learn.run import build, described, input_kind, saved
 from limner.learn.sources import gather
 from limner.paint.cells import cell_means
 from limner.paint.decode import decode
@@ -49,7 +48,13 @@ def release(run: Path, output: Path, *, name: str | None = None, overwrite: bool
             f"{run}: its network saw {recipe.scale:g} * light + {recipe.shift:g}, and a model file "
             "is given light; train it without scale and shift"
         )
-    temperature, chroma, scores = fit_decoding(network, recipe, palette)
+    temperature, chroma = 1.0, 1.0
+    scores: dict[str, Any] = {}
+    weights = None
+    if recipe.task == "colorize":
+        temperature, chroma, scores = fit_decoding(network, recipe, palette)
+    elif recipe.class_weights != "none":
+        weights = gather(recipe, palette).class_weights(recipe)
     origin = document["from"]
     terms = dict.fromkeys(told["terms"] for told in document["data"].values())
     license = "the weights carry the terms of the pictures they were trained on: "
@@ -58,13 +63,14 @@ def release(run: Path, output: Path, *, name: str | None = None, overwrite: bool
         license += f"; and those of {origin['name']}, from which they started: {origin['license']}"
     card = Card(
         name=name or recipe.name,
-        task="colorize",
+        task=recipe.task,
         network={"name": recipe.network, "arguments": network.arguments},
-        input="light" if palette.space == "ab" else "mean",
+        input=input_kind(recipe, palette),
         working_size=working_size(recipe, network.multiple),
         stride=network.stride,
         multiple=network.multiple,
         palette=palette,
+        class_weights=None if weights is None else tuple(weights.tolist()),
         temperature=temperature,
         chroma=chroma,
         recipe={
@@ -87,16 +93,12 @@ def trained(run: Path) -> tuple[dict[str, Any], int, networks.Network]:
     Raises TrainingError for a run without a whole checkpoint.
     """
     document = described(run)
-    step, tensors, _ = checkpoint.load(run)
+    step, groups, _ = saved(run)
     recipe = Recipe.from_dict(document["recipe"], str(run / "run.json"))
     palette = Palette.from_json(document["palette"], str(run / "run.json"))
     network = build(recipe, palette, pretrained=False)
-    weights = {
-        k.removeprefix("network/"): v for k, v in tensors.items() if k.startswith("network/")
-    }
-    averaged = {k.removeprefix("ema/"): v for k, v in tensors.items() if k.startswith("ema/")}
     try:
-        network.load_state_dict({**weights, **averaged})
+        network.load_state_dict({**groups["network"], **groups["ema"]})
     except RuntimeError as error:
         raise TrainingError(f"{run}: the checkpoint does not fit the recipe's network") from error
     return document, step, network.eval()

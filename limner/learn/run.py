@@ -10,16 +10,17 @@ import torch
 from torch import nn
 
 from limner import networks
+from limner.card import CHANNELS
 from limner.errors import TrainingError
 from limner.learn import checkpoint, machine
-from limner.learn.batches import Crops, Whole
+from limner.learn.batches import Batches, Whole
 from limner.learn.sources import Sources
-from limner.networks.encoder import load_encoder_weights
 from limner.networks.freeze import freeze
 from limner.palette import Palette
 from limner.recipe import Recipe
 
 FORMAT = 1  # of run.json
+FROZEN = "frozen"  # the name of the checkpoint that holds what never changes
 KEYS = ("recipe", "palette", "data", "from", "precision", "device", "threads")
 
 
@@ -31,8 +32,10 @@ class Run:
     recipe: Recipe
     palette: Palette
     network: networks.Network
+    learner: nn.Module  # the network; its last layer alone where the rest's answers are cached
     sources: Sources
-    batches: Crops | Whole
+    batches: Batches
+    class_weights: torch.Tensor | None  # of the loss, [K]
     optimizer: torch.optim.Optimizer
     ema: dict[str, torch.Tensor]  # running means of what learns; empty without `ema`
     precision: machine.Precision
@@ -67,42 +70,66 @@ def described(folder: Path) -> dict[str, Any]:
 def build(recipe: Recipe, palette: Palette, pretrained: bool) -> networks.Network:
     """The recipe's network from its seed, with its encoder's pretrained weights if it has one."""
     torch.manual_seed(recipe.seed)
-    arguments = {"NC": len(palette), **recipe.network_arguments()}
-    network = networks.build(recipe.network, arguments)
-    if pretrained and recipe.encoder:
-        network.get_submodule("encoder").load_state_dict(load_encoder_weights(recipe.encoder))
+    arguments = {"NC": len(palette), "NIn": CHANNELS[input_kind(recipe, palette)]}
+    network = networks.build(recipe.network, {**arguments, **recipe.network_arguments()})
+    if pretrained:
+        network.load_pretrained()
     return network
+
+
+def input_kind(recipe: Recipe, palette: Palette) -> str:
+    """What the network sees, in the words of a card."""
+    if recipe.task == "segment":
+        return "rgb"
+    return "light" if palette.space == "ab" else "mean"
 
 
 def assemble(
     folder: Path, recipe: Recipe, sources: Sources, network: networks.Network,
     precision: machine.Precision, device: torch.device,
 ) -> Run:  # fmt: skip
-    """Put the run together, before its first step."""
-    batches = sources.batches(recipe)
+    """Put the run together, before its first step. Raises RecipeError for a part to learn that does
+    not exist, TrainingError for a cache of features that training changes."""
+    batches = sources.batches(recipe, network.stride)
     if isinstance(batches, Whole):
         network.count(batches.light, batches.classes)
     freeze(network, "all" if recipe.learn == ("all",) else recipe.learn)
+    check_cache(recipe, network)
     network.to(device).to(memory_format=torch.channels_last)
+    network.train()
+    # Built last, so that it holds the parameters that learn and no others.
     parameters = [p for p in network.parameters() if p.requires_grad]
     kind = torch.optim.AdamW if recipe.optimizer == "adamw" else torch.optim.Adam
     optimizer = kind(parameters, recipe.learning_rate, weight_decay=recipe.weight_decay)
-    network.train()
     ema = {}
     if recipe.ema:
         ema = {name: value.detach().clone() for name, value in learned_state(network).items()}
+    weights = sources.class_weights(recipe)
     return Run(
-        folder,
-        recipe,
-        sources.palette,
-        network,
-        sources,
-        batches,
-        optimizer,
-        ema,
-        precision,
-        device,
+        folder=folder,
+        recipe=recipe,
+        palette=sources.palette,
+        network=network,
+        learner=network,
+        sources=sources,
+        batches=batches,
+        class_weights=None if weights is None else torch.from_numpy(weights).to(device),
+        optimizer=optimizer,
+        ema=ema,
+        precision=precision,
+        device=device,
     )
+
+
+def check_cache(recipe: Recipe, network: networks.Network) -> None:
+    """Raise TrainingError if features are to be kept and more than the last layer learns."""
+    learning = [name for name, p in network.named_parameters() if p.requires_grad]
+    changing = [name for name in learning if not name.startswith(f"{network.last_layer}.")]
+    if recipe.cache != "none" and changing:
+        raise TrainingError(
+            f"cache = {recipe.cache!r}: {changing[0]} learns, so that features change with every "
+            f"step; set learn = {network.last_layer!r}, or cache = 'none'"
+        )
 
 
 def learned_state(network: nn.Module) -> dict[str, torch.Tensor]:
@@ -118,9 +145,19 @@ def learned_state(network: nn.Module) -> dict[str, torch.Tensor]:
     return learned
 
 
+def changing(network: nn.Module) -> set[str]:
+    """The names in the network's state that training may change; all, unless a part is frozen."""
+    names = set(network.state_dict())
+    if all(parameter.requires_grad for parameter in network.parameters()):
+        return names
+    counts = {name for name in names if name.endswith(".num_batches_tracked")}
+    live = set(learned_state(network))
+    return live | {n for n in counts if n.replace("num_batches_tracked", "running_mean") in live}
+
+
 def save(run: Run) -> None:
     """The run's checkpoint: weights, running means, the optimizer's moments, the losses that wait
-    to be recorded, step and seconds.
+    to be recorded, step and seconds. What is frozen is written once, before the first step.
 
     Raises TrainingError for weights that are not finite: the older checkpoint stays.
     """
@@ -129,7 +166,11 @@ def save(run: Run) -> None:
             f"step {run.step:,}: weights are not finite any more; "
             "start anew with a lower one: --set learning_rate=..."
         )
-    tensors = {f"network/{name}": value for name, value in run.network.state_dict().items()}
+    state, live = run.network.state_dict(), changing(run.network)
+    frozen = {f"network/{name}": value for name, value in state.items() if name not in live}
+    if frozen and run.step == 0:
+        checkpoint.save(run.folder, 0, frozen, {}, FROZEN)
+    tensors = {f"network/{name}": state[name] for name in state if name in live}
     tensors |= {f"ema/{name}": value for name, value in run.ema.items()}
     for index, moments in run.optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer/{index}/{name}": value for name, value in moments.items()}
@@ -138,16 +179,30 @@ def save(run: Run) -> None:
     checkpoint.save(run.folder, run.step, tensors, {"seconds": round(run.seconds, 3)})
 
 
+Groups = dict[str, dict[str, torch.Tensor]]
+
+
+def saved(folder: Path) -> tuple[int, Groups, dict[str, Any]]:
+    """What `save` wrote: the step, tensors by group (network, ema, optimizer, losses), the rest.
+
+    Raises TrainingError if a part is missing or damaged.
+    """
+    step, tensors, state = checkpoint.load(folder)
+    if checkpoint.exists(folder, FROZEN):
+        tensors |= checkpoint.load(folder, FROZEN)[1]
+    groups: Groups = {"network": {}, "ema": {}, "optimizer": {}, "losses": {}}
+    for name, value in tensors.items():
+        group, _, rest = name.partition("/")
+        groups.setdefault(group, {})[rest] = value
+    return step, groups, state
+
+
 def restore(run: Run) -> None:
     """Put the folder's checkpoint into the run. Raises TrainingError if it does not fit."""
-    step, tensors, state = checkpoint.load(run.folder)
-    groups: dict[str, dict[str, torch.Tensor]] = {"network": {}, "ema": {}, "optimizer": {}}
+    step, groups, state = saved(run.folder)
     moments: dict[int, dict[str, torch.Tensor]] = {}
     try:
-        run.losses = list(tensors.pop("losses", torch.empty(0)))
-        for name, value in tensors.items():
-            group, _, rest = name.partition("/")
-            groups[group][rest] = value
+        run.losses = list(groups["losses"].get("", torch.empty(0)))
         for name, value in groups["optimizer"].items():
             index, _, moment = name.partition("/")
             moments.setdefault(int(index), {})[moment] = value

@@ -1,20 +1,32 @@
 """What a recipe learns from: its sets, their validation pictures, and the palette."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
-from limner import networks
 from limner.color import rgb8_to_lab
-from limner.dataset import WHOLE, find
+from limner.dataset import WHOLE, Dataset, find
 from limner.errors import DataError
 from limner.learn import augment, data
-from limner.learn.batches import Batch, Crops, Whole, as_tensors, inputs_and_classes, stack
+from limner.learn.batches import (
+    Batch,
+    Batches,
+    Crops,
+    Whole,
+    as_tensors,
+    inputs_and_classes,
+    stack,
+)
 from limner.learn.data import Pictures
+from limner.learn.views import ColorViews, MaskViews, middles
+from limner.masks.check import frequencies
+from limner.masks.labels import foreground
+from limner.masks.sets import Labelled, find_labelled
 from limner.palette import Palette
 from limner.recipe import Recipe
 from limner.weights import palette as embedded_palette
@@ -33,19 +45,21 @@ class Sources:
     sets: list[Pictures]
     held: list[Pictures]
     palette: Palette
-    stride: int
     described: dict[str, Any]  # name -> pictures, fingerprint, terms: kept with the run
     per_epoch: int  # steps that see as many pictures as there are
 
-    def batches(self, recipe: Recipe) -> Crops | Whole:
-        """The recipe's batches: random crops, or whole pictures of one size."""
+    def batches(self, recipe: Recipe, stride: int) -> Batches:
+        """What each step sees, for a network of that stride: random crops, views of each picture
+        in turn, or whole pictures of one size."""
+        if recipe.views:
+            return ColorViews(self.sets, recipe, self.palette, stride)
         if recipe.size:
             weights = [weight for _, weight in recipe.sets()]
-            return Crops(self.sets, weights, recipe, self.palette, self.stride)
+            return Crops(self.sets, weights, recipe, self.palette, stride)
         rgb = np.concatenate([stack(pictures) for pictures in self.sets])
-        return Whole(*as_tensors(rgb, self.palette, self.stride), recipe)
+        return Whole(*as_tensors(rgb, self.palette, stride), recipe)
 
-    def validation(self, recipe: Recipe) -> Iterator[Batch]:
+    def validation(self, recipe: Recipe, stride: int) -> Iterator[Batch]:
         """Every validation picture once: its middle square at the crops' size, or whole."""
         for pictures in self.held:
             for first in range(0, len(pictures), VALIDATION_BATCH):
@@ -55,60 +69,174 @@ class Sources:
                     rgb = np.stack(squares)
                 else:
                     rgb = stack(pictures)[first:last]
-                light, classes = inputs_and_classes(rgb, self.palette, self.stride)
+                light, classes = inputs_and_classes(rgb, self.palette, stride)
                 yield torch.from_numpy(augment.affine(light, recipe)), torch.from_numpy(classes)
+
+    def class_weights(self, recipe: Recipe) -> NDArray[np.float32] | None:
+        """Of the loss, [K]; None: every class weighs the same."""
+        return None
+
+
+@dataclass(frozen=True)
+class MaskSources(Sources):
+    """The same where masks say the classes; the palette has names."""
+
+    masks: list[Pictures]
+    held_masks: list[Pictures]
+
+    def batches(self, recipe: Recipe, stride: int) -> Batches:
+        return MaskViews(self.sets, self.masks, recipe, stride)
+
+    def validation(self, recipe: Recipe, stride: int) -> Iterator[Batch]:
+        return middles(self.held, self.held_masks, recipe, stride)
+
+    def class_weights(self, recipe: Recipe) -> NDArray[np.float32] | None:
+        """1 over each class's share of the pixels, or its root; a pixel's mean weight is 1. Raises
+        DataError where no mask says a class."""
+        if recipe.class_weights == "none":
+            return None
+        counts = frequencies(each(self.masks), len(self.palette))
+        if not counts.any():
+            raise DataError("the masks to learn from ignore all pixels; say classes")
+        # A class that no pixel has is weighed as the rarest; it is never asked for.
+        shares = np.maximum(counts, counts[counts > 0].min()) / counts.sum()
+        weights = shares ** (-1.0 if recipe.class_weights == "inverse" else -0.5)
+        weights *= counts.sum() / (counts * weights).sum()
+        return np.asarray(weights, np.float32)
 
 
 def gather(recipe: Recipe, palette: Palette | None, progress: Progress | None = None) -> Sources:
-    """Find, decode and cut the recipe's sets; `palette` is given, or the recipe names it.
+    """Find, decode and cut the recipe's sets; `palette` is given, or the recipe names it (to
+    segment: the sets do).
 
     With `holdout`, so many pictures (shared among the sets by weight, at most a fifth of each) are
-    cut from the training split for validation; without, the `val` splits validate.
+    cut from the training split for validation; without, the `val` splits validate. Raises
+    DataError, PaletteError.
     """
-    shares = sum(weight for _, weight in recipe.sets())
+    if recipe.task == "segment":
+        return gather_masks(recipe, palette, progress)
     sets, held, described = [], [], {}
     for spec, weight in recipe.sets():
         found = find(spec, recipe.split)
-        pictures = limited(data.load(found, progress and partial(progress, spec)), recipe, spec)
-        cut = 0
+        pictures = data.load(found, progress and partial(progress, spec))
+        learned, apart = cut(len(pictures), found, recipe, spec, weight)
+        sets.append(pictures.take(learned))
         if recipe.holdout:
-            if len(pictures) < 2:
-                raise DataError(f"{spec}: one picture cannot be split by holdout; give more")
-            most = max(1, len(pictures) // 5)
-            cut = min(max(1, round(recipe.holdout * weight / shares)), most)
-            order = np.random.default_rng(CUT_SEED).permutation(len(pictures))
-            sets.append(pictures.take(np.sort(order[cut:])))
-            held.append(pictures.take(np.sort(order[:cut])))
-        elif found.split == WHOLE:
-            raise DataError(
-                f"{spec}: a folder without a val split; keep some of its pictures for validation "
-                "with --set holdout=..."
-            )
+            held.append(pictures.take(apart))
         else:
-            sets.append(pictures)
             held.append(data.load(find(spec, "val"), progress and partial(progress, spec)))
-        described[spec] = {
-            "split": found.split,
-            "pictures": len(pictures) - cut,
-            "held_out": cut,
-            "fingerprint": found.fingerprint(),
-            "terms": found.terms,
-        }
+        described[spec] = describe(found, found.fingerprint(), learned, apart)
     if palette is None:
         palette = _palette(recipe, sets)
-    per_epoch = -(-sum(map(len, sets)) // recipe.batch)
-    stride: int = networks.NETWORKS[recipe.network].stride
-    return Sources(sets, held, palette, stride, described, per_epoch)
+    n = sum(map(len, sets))
+    if recipe.views:
+        check_filled(n, recipe)
+    per_epoch = n // recipe.batch if recipe.views else -(-n // recipe.batch)
+    return Sources(sets, held, palette, described, per_epoch)
 
 
-def limited(pictures: Pictures, recipe: Recipe, spec: str) -> Pictures:
-    """The set's first pictures, as many as the recipe asks for. Raises DataError if it has less."""
-    if recipe.pictures > len(pictures):
+def gather_masks(
+    recipe: Recipe, labels: Palette | None, progress: Progress | None = None
+) -> MaskSources:
+    """`gather` for pictures with masks. Every set must have the same labels."""
+    sets: list[Pictures] = []
+    held: list[Pictures] = []
+    masks: list[Pictures] = []
+    held_masks: list[Pictures] = []
+    described: dict[str, Any] = {}
+    for spec, weight in recipe.sets():
+        found = find_labelled(spec, recipe.split)
+        loaded = load_pairs(found, recipe, progress and partial(progress, spec))
+        names = foreground(found.labels, recipe.foreground)[0]
+        if labels is not None and names != labels:
+            raise DataError(
+                f"{spec}: its classes are {', '.join(names.names)}, and not "
+                f"{', '.join(labels.names)}; give sets of the same classes"
+            )
+        labels = names
+        learned, apart = cut(len(found), found.pictures, recipe, spec, weight)
+        described[spec] = describe(found.pictures, found.fingerprint(), learned, apart)
+        for kept, part in zip((sets, masks), loaded, strict=True):
+            kept.append(part.take(learned))
+        if recipe.holdout:
+            validating = loaded[0].take(apart), loaded[1].take(apart)
+        else:
+            other = find_labelled(spec, "val")
+            validating = load_pairs(other, recipe, progress and partial(progress, spec))
+            described[spec]["validation"] = other.fingerprint()
+        for kept, part in zip((held, held_masks), validating, strict=True):
+            kept.append(part)
+    n = sum(map(len, sets))
+    check_filled(n, recipe)
+    assert labels is not None  # a recipe names at least one set
+    return MaskSources(sets, held, labels, described, n // recipe.batch, masks, held_masks)
+
+
+def check_filled(count: int, recipe: Recipe) -> None:
+    """Raise DataError where so few pictures fill no batch of views."""
+    if count < recipe.batch:
         raise DataError(
-            f"{spec}: {len(pictures):,} pictures, and the recipe asks for pictures = "
+            f"{count} pictures to learn from, and a batch of {recipe.batch}, which is never "
+            f"filled; set batch = {max(1, count)}"
+        )
+
+
+def load_pairs(
+    found: Labelled, recipe: Recipe, progress: Callable[[int, int], None] | None
+) -> tuple[Pictures, Pictures]:
+    """The pictures and the masks of a set, with the recipe's foreground."""
+    pictures = data.load(found.pictures, progress)
+    masks = data.load_masks(found, pictures)
+    if recipe.foreground:
+        table = foreground(found.labels, recipe.foreground)[1]
+        masks = replace(masks, pixels=table[masks.pixels])
+    return pictures, masks
+
+
+def cut(
+    count: int, found: Dataset, recipe: Recipe, spec: str, weight: float
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Which of a set's `count` pictures are learned from, and which are held out. DataError."""
+    if recipe.pictures > count:
+        raise DataError(
+            f"{spec}: {count:,} pictures, and the recipe asks for pictures = "
             f"{recipe.pictures:,}; ask for less, or 0 for all"
         )
-    return pictures.take(np.arange(recipe.pictures)) if recipe.pictures else pictures
+    count = recipe.pictures or count
+    if recipe.holdout:
+        if count < 2:
+            raise DataError(f"{spec}: one picture cannot be split by holdout; give more")
+        shares = sum(weight for _, weight in recipe.sets())
+        most = max(1, count // 5)
+        held = min(max(1, round(recipe.holdout * weight / shares)), most)
+        order = np.random.default_rng(CUT_SEED).permutation(count)
+        return np.sort(order[held:]), np.sort(order[:held])
+    if found.split == WHOLE:
+        raise DataError(
+            f"{spec}: a folder without a val split; keep some of its pictures for validation "
+            "with --set holdout=..."
+        )
+    return np.arange(count), np.arange(0)
+
+
+def describe(
+    found: Dataset, fingerprint: str, learned: NDArray[np.int64], held: NDArray[np.int64]
+) -> dict[str, Any]:
+    """What a run keeps of a set."""
+    return {
+        "split": found.split,
+        "pictures": len(learned),
+        "held_out": len(held),
+        "fingerprint": fingerprint,
+        "terms": found.terms,
+    }
+
+
+def each(sets: list[Pictures]) -> Iterator[NDArray[np.uint8]]:
+    """All masks of all sets: uint8 [H, W]."""
+    for masks in sets:
+        for index in range(len(masks)):
+            yield masks[index][..., 0]
 
 
 def _palette(recipe: Recipe, sets: list[Pictures]) -> Palette:

@@ -114,7 +114,7 @@ def seconds_a_picture(recipe: Recipe, sources: Sources) -> float:
     """Seconds of training a picture of the recipe, from the fastest of a few steps."""
     network = build(recipe, sources.palette, pretrained=False)
     run = assemble(Path(), recipe, sources, network, "fp32", torch.device("cpu"))
-    inputs, classes = next(sources.validation(recipe))
+    inputs, classes = next(sources.validation(recipe, network.stride))
     seconds = []
     for _ in range(1 + STEPS):
         begin = time.perf_counter()

@@ -50,7 +50,7 @@ def measure(recipe: Recipe, rgb: NDArray[np.uint8], steps: int) -> Measured:
     torch.set_num_threads(1)
     machine.keep_memory()  # as training does
     palette = palette_of(recipe)
-    sources = Sources([load(Dataset("timing", "train", images=rgb))], [], palette, 1, {}, 1)
+    sources = Sources([load(Dataset("timing", "train", images=rgb))], [], palette, {}, 1)
     before = resident("VmRSS")
     network = build(recipe, palette, pretrained=False)
     run = assemble(Path(), recipe, sources, network, "fp32", torch.device("cpu"))

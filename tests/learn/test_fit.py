@@ -20,7 +20,7 @@ from limner.errors import LimnerError, TrainingError
 from limner.learn import checkpoint, fit
 from limner.learn.export import load
 from limner.learn.metrics import Metrics
-from limner.learn.run import Run, save
+from limner.learn.run import Run, save, saved
 from limner.learn.sources import gather
 from limner.networks import build
 from limner.palette import Palette
@@ -258,7 +258,7 @@ def test_validation_scores_the_averaged_weights(finished: Finished, recipes: Rec
         }
         network.load_state_dict(state)
         losses, right = [], []
-        for inputs, classes in sources.validation(recipe):
+        for inputs, classes in sources.validation(recipe, network.stride):
             with torch.no_grad():
                 logs = torch.log_softmax(network(inputs).double(), dim=1)
             losses.append(-logs.gather(1, classes[:, None]).flatten())
@@ -392,18 +392,14 @@ def test_frozen_parts_do_not_move(recipes: Recipes, tmp_path: Path) -> None:
 
     def report(done: int, steps: int, record: dict[str, Any] | None) -> None:
         if not start:
-            start.update(checkpoint.load(run)[1])
+            start.update(saved(run)[1]["network"])
 
     train(recipe, run, report)
-    end = checkpoint.load(run)[1]
-    moved = {
-        name.split("/")[1].split(".")[0]
-        for name, value in end.items()
-        if name.startswith("network/") and not torch.equal(value, start[name])
-    }
+    _, end, _ = saved(run)
+    assert end["network"].keys() == start.keys()
+    moved = {n.split(".")[0] for n, v in end["network"].items() if not torch.equal(v, start[n])}
     assert moved == {"up2", "out"}
-    averaged = {name.split("/")[1].split(".")[0] for name in end if name.startswith("ema/")}
-    assert averaged == {"up2", "out"}
+    assert {name.split(".")[0] for name in end["ema"]} == {"up2", "out"}
     assert_same_run(interrupted(recipe, tmp_path / "again", [2]), run)
 
 

@@ -90,13 +90,13 @@ def test_a_folder_without_splits_needs_a_holdout(tmp_path: Path) -> None:
 @pytest.mark.parametrize("recipe", [HOLDOUT, SPLIT], ids=["crops", "whole"])
 def test_validation_sees_every_held_picture_once(recipe: Recipe) -> None:
     sources = gather(recipe, None)
-    batches = list(sources.validation(recipe))
+    batches = list(sources.validation(recipe, 1))
     assert sum(len(inputs) for inputs, _ in batches) == sum(map(len, sources.held))
     for inputs, classes in batches:
         side = recipe.size or 32
         assert inputs.shape[1:] == (1, side, side)
         assert classes.shape == (len(inputs), side, side)
-    again = list(sources.validation(recipe))
+    again = list(sources.validation(recipe, 1))
     for one, other in zip(batches, again, strict=True):
         assert torch.equal(one[0], other[0])
         assert torch.equal(one[1], other[1])
@@ -132,16 +132,16 @@ def test_the_grid_is_learned_from_training_pictures_alone(tmp_path: Path) -> Non
 
 def test_crops_or_whole_pictures_as_the_recipe_says() -> None:
     sources = gather(SPLIT, None)
-    inputs, classes = sources.batches(replace(SPLIT, shuffle=False))(0)
+    inputs, classes = sources.batches(replace(SPLIT, shuffle=False), 1)(0)
     train = find("cifar10", "train").images
     assert train is not None
     mean = torch.from_numpy(train[:10].astype(np.float32).mean(axis=3) / 255)
     torch.testing.assert_close(inputs[:, 0], mean)
     assert classes.shape == (10, 32, 32)
-    inputs, _ = gather(HOLDOUT, None).batches(HOLDOUT)(0)
+    inputs, _ = gather(HOLDOUT, None).batches(HOLDOUT, 1)(0)
     assert inputs.shape == (100, 1, 16, 16)
     with pytest.raises(DataError, match="`size`"):
-        gather(replace(SPLIT, data=("sample",)), None).batches(SPLIT)
+        gather(replace(SPLIT, data=("sample",)), None).batches(SPLIT, 1)
 
 
 def test_a_recipe_may_learn_from_a_sets_first_pictures() -> None:
@@ -159,8 +159,8 @@ def test_an_affine_input_changes_all_inputs_and_no_class(recipe: Recipe) -> None
     changed = replace(recipe, scale=-2.0, shift=0.5)
     plain, affine = gather(recipe, None), gather(changed, None)
     pairs = [
-        (plain.batches(recipe)(3), affine.batches(changed)(3)),
-        *zip(plain.validation(recipe), affine.validation(changed), strict=True),
+        (plain.batches(recipe, 1)(3), affine.batches(changed, 1)(3)),
+        *zip(plain.validation(recipe, 1), affine.validation(changed, 1), strict=True),
     ]
     assert len(pairs) > 1
     for (x, classes), (seen, its_classes) in pairs:

@@ -16,7 +16,9 @@ from limner.studies.record import Record, find_record, key, origin, pack, palett
 from limner.studies.study import WRITEUP
 
 CROPS = replace(WRITEUP, size=16, shuffle=True)  # where zoom, flip, tone and weights have an effect
+SEGMENT = replace(CROPS, task="segment")
 CHANGES: dict[str, tuple[Recipe, dict[str, object]]] = {  # a base, and one setting changed
+    "task": (CROPS, {"task": "segment"}),
     "network": (WRITEUP, {"network": "cnn"}),
     "k": (WRITEUP, {"k": 5}),
     "NF": (WRITEUP, {"NF": 16}),
@@ -29,6 +31,7 @@ CHANGES: dict[str, tuple[Recipe, dict[str, object]]] = {  # a base, and one sett
     "split": (WRITEUP, {"split": "val"}),
     "pictures": (WRITEUP, {"pictures": 20}),
     "holdout": (WRITEUP, {"holdout": 5}),
+    "foreground": (SEGMENT, {"foreground": ("cat",)}),
     "palette": (WRITEUP, {"palette": "PALETTE"}),
     "size": (replace(WRITEUP, shuffle=True), {"size": 16}),
     "zoom": (CROPS, {"zoom": 0.5}),
@@ -37,6 +40,10 @@ CHANGES: dict[str, tuple[Recipe, dict[str, object]]] = {  # a base, and one sett
     "tone": (CROPS, {"tone": 0.5}),
     "scale": (WRITEUP, {"scale": 255.0}),
     "shift": (WRITEUP, {"shift": 0.5}),
+    "views": (SEGMENT, {"views": 2}),
+    "cache": (replace(SEGMENT, views=2), {"cache": "fp32"}),
+    "loss_at": (SEGMENT, {"loss_at": "full"}),
+    "class_weights": (SEGMENT, {"class_weights": "root"}),
     "shuffle": (WRITEUP, {"shuffle": True}),
     "batch": (WRITEUP, {"batch": 50}),
     "epochs": (WRITEUP, {"epochs": 24}),

@@ -1,0 +1,107 @@
+"""A model learns a person's colors: what changes, how much, and what stays."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from limner.card import Card, Model
+from limner.errors import ModelError
+from limner.learn.export import load
+from limner.learn.personalize import personalize
+from limner.paint.painter import Painter
+
+Released = Callable[[], tuple[Card, Path]]
+STEPS = 120
+
+
+@pytest.fixture(scope="module")
+def album(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Photographs of one orange that darkens to the right."""
+    folder = tmp_path_factory.mktemp("album")
+    ramp = np.linspace(0.4, 1.0, 64)[None, :, None]
+    picture = np.rint(ramp * np.array([250, 140, 40]) * np.ones((48, 1, 1))).astype(np.uint8)
+    for index in range(20):
+        Image.fromarray(np.roll(picture, index, axis=1)).save(folder / f"{index:02}.png")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def personal(
+    released: Released, album: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, Path]:
+    """The model as it was, and personalized."""
+    _, source = released()
+    path = tmp_path_factory.mktemp("personal") / "mine.onnx"
+    personalize(source, str(album), path, steps=STEPS)
+    return source, path
+
+
+def test_the_last_layer_alone_changes(personal: tuple[Path, Path]) -> None:
+    before, after = (load(path)[0] for path in personal)
+    old, new = before.state_dict(), after.state_dict()
+    changed = {name for name in old if not torch.equal(old[name], new[name])}
+    assert changed == {n for n in old if n.startswith(f"{before.last_layer}.")}
+
+
+def test_it_colors_more_as_the_photographs(personal: tuple[Path, Path], album: Path) -> None:
+    """The chroma of an orange grows on a picture of that kind."""
+    grey = np.asarray(Image.open(album / "03.png").convert("L"))
+    before, after = (Painter(str(path)).colorize(grey).array for path in personal)
+
+    def warmth(picture: np.ndarray) -> float:
+        return float(picture[..., 0].mean() - picture[..., 2].mean())
+
+    assert warmth(after) > warmth(before) + 2
+
+
+def test_the_card_tells_of_it(personal: tuple[Path, Path], album: Path) -> None:
+    old, new = (Model(path, device="cpu").card for path in personal)
+    assert new.name == "mine"
+    assert set(new.data) == {*old.data, str(album)}
+    assert new.data[str(album)]["held_out"] == 4  # a fifth
+    assert new.license.startswith(old.license)
+    assert "folder of your own" in new.license
+    assert new.scores == {}
+    assert (new.temperature, new.chroma, new.palette) == (old.temperature, old.chroma, old.palette)
+    assert new.recipe["personalized"]["strength"] == 1
+    assert new.recipe["personalized"]["cache"] == "fp32"
+
+
+def test_strength_blends(
+    personal: tuple[Path, Path], released: Released, album: Path, tmp_path: Path
+) -> None:
+    source, full = personal
+    for strength in (0.0, 0.25):
+        path = tmp_path / f"{strength}.onnx"
+        personalize(source, str(album), path, steps=STEPS, strength=strength)
+        old, new, mild = (load(one)[0].state_dict() for one in (source, full, path))
+        for name, value in mild.items():
+            if value.is_floating_point():
+                torch.testing.assert_close(value, torch.lerp(old[name], new[name], strength))
+
+
+def test_a_part_of_the_last_layer_can_learn(
+    released: Released, album: Path, tmp_path: Path
+) -> None:
+    _, source = released()
+    network = load(source)[0]
+    bias = next(
+        name
+        for name, _ in network.named_parameters()
+        if name.startswith(f"{network.last_layer}.") and name.endswith("bias")
+    )
+    personalize(source, str(album), tmp_path / "bias.onnx", steps=2, learn=bias)
+    old, new = network.state_dict(), load(tmp_path / "bias.onnx")[0].state_dict()
+    assert {name for name in old if not torch.equal(old[name], new[name])} == {bias}
+
+
+def test_nothing_is_replaced_unasked(released: Released, album: Path, tmp_path: Path) -> None:
+    path = tmp_path / "mine.onnx"
+    path.write_bytes(b"mine")
+    with pytest.raises(ModelError, match=r"mine.onnx: exists already; .*--overwrite"):
+        personalize(released()[1], str(album), path, steps=1)
+    assert path.read_bytes() == b"mine"
