@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from limner.errors import LimnerError
 from limner.picture import FORMATS
@@ -13,9 +14,19 @@ from limner.picture import FORMATS
 SUFFIXES = tuple(FORMATS)
 
 
+class Job(Protocol):
+    """One picture, where it is read, and what is written of it."""
+
+    @property
+    def input(self) -> Path: ...
+
+    def targets(self) -> tuple[Path, ...]:
+        """All files that this job writes, the first one always."""
+
+
 @dataclass(frozen=True)
-class Job:
-    """One picture to color: where it is read, where the result goes, what goes beside it."""
+class ColorJob:
+    """One picture to color: where the result goes, what goes beside it."""
 
     input: Path
     output: Path
@@ -23,8 +34,19 @@ class Job:
     compare: Path | None = None  # NAME.compare.png
 
     def targets(self) -> tuple[Path, ...]:
-        """All files that this job writes."""
         return tuple(path for path in (self.output, self.certainty, self.compare) if path)
+
+
+@dataclass(frozen=True)
+class SegmentJob:
+    """One picture to segment: where its overlay and its mask go."""
+
+    input: Path
+    overlay: Path  # NAME.overlay.png
+    mask: Path  # NAME.mask.png
+
+    def targets(self) -> tuple[Path, ...]:
+        return (self.overlay, self.mask)
 
 
 def plan(
@@ -35,8 +57,8 @@ def plan(
     recursive: bool = False,
     certainty: bool = False,
     compare: bool = False,
-) -> list[Job]:
-    """The jobs for `inputs` (pictures and folders), in their order, folders in name order.
+) -> list[ColorJob]:
+    """The jobs to color `inputs` (pictures and folders), in their order, folders in name order.
 
     `output` is a folder, or for one picture a file. Folders are read one level deep, or with
     `recursive` all the way down, and their structure is kept. A picture that is missing is a job
@@ -49,14 +71,10 @@ def plan(
         if _same(inputs[0], output):
             raise LimnerError(f"{output}: is the input itself; give another name after -o")
     else:
-        names = [
-            (path, output / _renamed(relative, format))
-            for given in inputs
-            for path, relative in _pictures(given, recursive)
-        ]
-        _refuse_own_folder(inputs, output, recursive, names)
+        placed = _placed(inputs, output, recursive)
+        names = [(path, _renamed(target, format)) for path, target in placed]
     jobs = [
-        Job(
+        ColorJob(
             path,
             target,
             target.with_name(f"{target.stem}.certainty.png") if certainty else None,
@@ -64,9 +82,49 @@ def plan(
         )
         for path, target in names
     ]
+    _refuse_clashes(jobs)
+    return jobs
+
+
+def plan_segments(
+    inputs: Sequence[Path], output: Path, *, recursive: bool = False
+) -> list[SegmentJob]:
+    """The jobs to segment `inputs`, as `plan` makes those to color; `output` is a folder.
+
+    A PNG beside a photograph of the same stem is that picture's mask and is passed over.
+    """
+    named = os.path.exists(output) or output.suffix.lower() in SUFFIXES
+    if named and not os.path.isdir(output):
+        raise LimnerError(f"{output}: names a file, and each picture makes two; give a folder")
+    placed = _placed(inputs, output, recursive)
+    photographed = {path.with_suffix("") for path, _ in placed if path.suffix.lower() != ".png"}
+    jobs = [
+        SegmentJob(
+            path,
+            target.with_name(f"{target.stem}.overlay.png"),
+            target.with_name(f"{target.stem}.mask.png"),
+        )
+        for path, target in placed
+        if path.suffix.lower() != ".png" or path.with_suffix("") not in photographed
+    ]
+    _refuse_clashes(jobs)
+    return jobs
+
+
+def _placed(inputs: Sequence[Path], output: Path, recursive: bool) -> list[tuple[Path, Path]]:
+    """Every picture of the inputs with its place below the output folder."""
+    placed = [
+        (path, output / relative)
+        for given in inputs
+        for path, relative in _pictures(given, recursive)
+    ]
+    _refuse_own_folder(inputs, output, recursive, placed)
+    return placed
+
+
+def _refuse_clashes(jobs: Sequence[Job]) -> None:
     _refuse_same_target(jobs)
     _refuse_inputs_as_targets(jobs)
-    return jobs
 
 
 def _is_file(inputs: Sequence[Path], output: Path) -> bool:
@@ -174,7 +232,7 @@ def _refuse_same_target(jobs: Sequence[Job]) -> None:
             if place in writers:
                 raise LimnerError(
                     f"{target}: would be written by {writers[place]} and by {job.input}; "
-                    "color them into two folders"
+                    "let them go into two folders"
                 )
             writers[place] = job.input
 
@@ -192,7 +250,7 @@ def _refuse_inputs_as_targets(jobs: Sequence[Job]) -> None:
 
 def make_folders(jobs: Sequence[Job]) -> None:
     """Make the folders that the results go to. Raises LimnerError where one cannot be written."""
-    for folder in sorted({job.output.parent for job in jobs}):
+    for folder in sorted({job.targets()[0].parent for job in jobs}):
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:

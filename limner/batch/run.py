@@ -1,18 +1,19 @@
-"""Color many pictures, one after the other; a bad picture does not stop the rest."""
+"""Color or segment many pictures, one after the other; a bad one does not stop the rest."""
 
 import os
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from limner.batch.plan import Job, make_folders
+from limner.batch.plan import ColorJob, Job, SegmentJob, make_folders
 from limner.errors import LimnerError, PictureError
 from limner.picture import Pixels, from_array, write_strips
 
 if TYPE_CHECKING:
     from limner.paint.painter import Painter
+    from limner.segment.segmenter import Segmenter
 
 
 @dataclass(frozen=True)
@@ -30,17 +31,41 @@ class Result:
 
     def to_json(self) -> dict[str, Any]:
         """The picture's entry in `limner colorize --json`."""
-        document = asdict(self)
+        document = _plain(self)
         del document["colors_ignored"]
-        document["input"] = str(self.input)
-        document["output"] = None if self.output is None else str(self.output)
         return document
 
 
+@dataclass(frozen=True)
+class SegmentResult:
+    """What became of one picture; where `error` is set, nothing but the input is known."""
+
+    input: Path
+    overlay: Path | None = None
+    mask: Path | None = None
+    width: int | None = None  # pixels, upright
+    height: int | None = None
+    seconds: float = 0.0
+    classes: dict[str, float] | None = None  # name -> share of the pixels
+    error: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """The picture's entry in `limner segment --json`."""
+        return _plain(self)
+
+
+def _plain(result: Result | SegmentResult) -> dict[str, Any]:
+    """A result for JSON: paths as text."""
+    return {
+        key: str(value) if isinstance(value, Path) else value
+        for key, value in asdict(result).items()
+    }
+
+
 def run(
-    jobs: Sequence[Job], painter: "Painter", *, quality: int = 95, overwrite: bool = False
+    jobs: Sequence[ColorJob], painter: "Painter", *, quality: int = 95, overwrite: bool = False
 ) -> Iterator[Result]:
-    """Do the jobs in their order and yield each result as soon as its files are written.
+    """Color the jobs in their order and yield each result as soon as its files are written.
 
     `quality` (1..100) is that of JPEG and WebP. What is wrong with one picture (a LimnerError) is
     its result's `error`; anything else, an interruption too, ends the run.
@@ -49,17 +74,35 @@ def run(
     for job in jobs:
         start = time.perf_counter()
         try:
-            result = _color(job, painter, quality, overwrite, start)
+            _refuse_existing(job, overwrite)
+            result = _color(job, painter, quality, overwrite)
         except LimnerError as error:
-            seconds = time.perf_counter() - start
-            result = Result(job.input, seconds=round(seconds, 3), error=str(error))
-        yield result
+            result = Result(job.input, error=str(error))
+        yield replace(result, seconds=round(time.perf_counter() - start, 3))
 
 
-def _color(job: Job, painter: "Painter", quality: int, overwrite: bool, start: float) -> Result:
+def run_segments(
+    jobs: Sequence[SegmentJob], segmenter: "Segmenter", *, overwrite: bool = False
+) -> Iterator[SegmentResult]:
+    """Segment the jobs, as `run` colors."""
+    make_folders(jobs)
+    for job in jobs:
+        start = time.perf_counter()
+        try:
+            _refuse_existing(job, overwrite)
+            result = _segment(job, segmenter, overwrite)
+        except LimnerError as error:
+            result = SegmentResult(job.input, error=str(error))
+        yield replace(result, seconds=round(time.perf_counter() - start, 3))
+
+
+def _refuse_existing(job: Job, overwrite: bool) -> None:
     for target in job.targets():
         if not overwrite and os.path.lexists(target):
             raise PictureError(f"{target}: exists already; add --overwrite to replace it")
+
+
+def _color(job: ColorJob, painter: "Painter", quality: int, overwrite: bool) -> Result:
     painting = painter.colorize(job.input)
     painting.save(job.output, quality=quality, overwrite=overwrite)
     if job.certainty:
@@ -71,9 +114,18 @@ def _color(job: Job, painter: "Painter", quality: int, overwrite: bool, start: f
         job.output,
         painting.width,
         painting.height,
-        round(time.perf_counter() - start, 3),
-        round(painting.certainty, 4),
+        certainty=round(painting.certainty, 4),
         colors_ignored=painting.colors_ignored,
+    )
+
+
+def _segment(job: SegmentJob, segmenter: "Segmenter", overwrite: bool) -> SegmentResult:
+    found = segmenter.segment(job.input)
+    found.save_overlay(job.overlay, overwrite=overwrite)
+    found.save_mask(job.mask, overwrite=overwrite)
+    shares = {name: round(share, 4) for name, share in found.classes.items()}
+    return SegmentResult(
+        job.input, job.overlay, job.mask, found.width, found.height, classes=shares
     )
 
 

@@ -11,7 +11,20 @@ from typing import Annotated
 
 import typer
 
-from limner.cli import account, colorize, evaluate, export, models, palette, report, study, train
+from limner.cli import (
+    account,
+    colorize,
+    data,
+    evaluate,
+    export,
+    models,
+    palette,
+    personalize,
+    report,
+    segment,
+    study,
+    train,
+)
 from limner.cli.terminal import say
 from limner.errors import LimnerError
 
@@ -23,11 +36,14 @@ app = typer.Typer(
     context_settings={"max_content_width": 100},
 )
 app.command()(colorize.colorize)
+app.command()(segment.segment)
 app.command()(train.train)
 app.command()(evaluate.evaluate)
 app.command()(export.export)
 app.add_typer(palette.app, name="palette")
+app.add_typer(data.app, name="data")
 app.command()(models.models)
+app.command()(personalize.personalize)
 app.command()(account.account)
 app.command()(study.study)
 app.command()(report.report)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from limner.cli.options import Device, Json, Overwrite, real, whole
+from limner.cli.options import Device, Json, MaxPixels, Overwrite, Photos, Recursive, real, whole
 from limner.cli.terminal import Progress, print_json, say
 
 if TYPE_CHECKING:
@@ -15,10 +15,6 @@ if TYPE_CHECKING:
 
 SOME_FAILED = 1
 
-Photos = Annotated[
-    list[Path],
-    typer.Argument(metavar="PHOTO|FOLDER", help="JPEG, PNG, TIFF or WebP; folders of them."),
-]
 Output = Annotated[
     Path,
     typer.Option(
@@ -60,12 +56,6 @@ Format = Annotated[
 ]
 Quality = Annotated[
     int, typer.Option(parser=whole(1, 100), metavar="1..100", help="Quality of JPEG and WebP.")
-]
-Recursive = Annotated[
-    bool, typer.Option("--recursive", help="Folders in folders too; their structure is kept.")
-]
-MaxPixels = Annotated[
-    int, typer.Option(parser=whole(1), metavar="PIXELS", help="Refuse pictures with more pixels.")
 ]
 
 

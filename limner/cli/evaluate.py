@@ -8,7 +8,10 @@ import typer
 from limner.cli.options import Json
 from limner.cli.terminal import Progress, print_json, print_table
 
-DIGITS = {"loss": 3, "accuracy": 3, "auc": 4, "light_error": 3}  # after the point; else 2
+DIGITS = {  # after the point; else 2
+    "loss": 3, "accuracy": 3, "auc": 4, "light_error": 3, "pixel_accuracy": 3, "mean_iou": 3,
+    "mean_iou_covered": 3, "iou": 3,
+}  # fmt: skip
 
 
 def evaluate(
@@ -24,12 +27,12 @@ def evaluate(
     ] = "val",
     json: Json = False,
 ) -> None:
-    """Score a model on pictures whose colors are known, beside simple answers.
+    """Score a model on pictures whose colors (or masks) are known, beside simple answers.
 
-    Each value is a mean over the pictures, ± half the width of its 95 % interval.
+    Each value comes with half the width of its 95 % interval over the pictures.
 
     \b
-    Rows, the colors that are joined with the light of the picture:
+    To colorize, rows, the colors that are joined with the light of the picture:
       ours      the model's
       grey      none
       mean      the mean color of these pictures everywhere
@@ -53,8 +56,16 @@ def evaluate(
     loss and accuracy are those of rows that give every class a probability.
 
     \b
+    To segment, rows: ours, and majority (the commonest class of the train split everywhere).
+    Columns, all higher is better, from the sum of the pictures' confusion matrices:
+      pixel_accuracy    share of pixels whose class was said
+      mean_iou          intersection over union, mean over the classes that are there
+      mean_iou_covered  the same over the classes in at least 30 pictures
+
+    \b
     Examples:
       limner evaluate photo --data photos
+      limner evaluate voc --data voc
       limner evaluate unet.onnx --data cifar10:horse
       limner evaluate photo --data album --json
     """
@@ -64,12 +75,19 @@ def evaluate(
         document = score(model, data, split, on_picture=progress.update)
     if json:
         print_json(document)
+        return
+    if document["task"] == "segment":
+        _print_masks(document)
     else:
-        _print(document)
+        _print_colors(document)
+    print()
+    for key in ("model", "data", "split", "n"):
+        print(f"{key}: {document[key]}")
+    for key, value in document["protocol"].items():
+        print(f"{key}: {value}")
 
 
-def _print(document: Mapping[str, Any]) -> None:
-    """The scores as a table, and the protocol below it."""
+def _print_colors(document: Mapping[str, Any]) -> None:
     rows = document["rows"]
     columns = list(dict.fromkeys(column for row in rows.values() for column in row))
     print_table(
@@ -79,11 +97,24 @@ def _print(document: Mapping[str, Any]) -> None:
             for name, row in rows.items()
         ],
     )
+
+
+def _print_masks(document: Mapping[str, Any]) -> None:
+    rows = document["rows"]
+    columns = ("pixel_accuracy", "mean_iou", "mean_iou_covered")
+    print_table(
+        ["", *columns],
+        [[name, *(_cell(column, row[column]) for column in columns)] for name, row in rows.items()],
+    )
     print()
-    for key in ("model", "data", "split", "n"):
-        print(f"{key}: {document[key]}")
-    for key, value in document["protocol"].items():
-        print(f"{key}: {value}")
+    pictures = document["pictures"]
+    ious = rows["ours"]["iou"]
+    print_table(
+        ["class", "pictures", "iou"],
+        [[name, str(pictures[name]), _cell("iou", score)] for name, score in ious.items()],
+    )
+    if document["absent"]:
+        print(f"without a true pixel, left out: {', '.join(document['absent'])}")
 
 
 def _cell(column: str, score: Mapping[str, float] | None) -> str:

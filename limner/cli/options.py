@@ -1,6 +1,7 @@
 """Options that several commands share, and numbers that are checked where they are read."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
@@ -11,6 +12,13 @@ Device = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")]
+Photos = Annotated[
+    list[Path],
+    typer.Argument(metavar="PHOTO|FOLDER", help="JPEG, PNG, TIFF or WebP; folders of them."),
+]
+Recursive = Annotated[
+    bool, typer.Option("--recursive", help="Folders in folders too; their structure is kept.")
+]
 
 
 def real(low: float, high: float) -> Callable[[str], float]:
@@ -42,3 +50,8 @@ def whole(low: int, high: int | None = None) -> Callable[[str], int]:
         return value
 
     return parse
+
+
+MaxPixels = Annotated[
+    int, typer.Option(parser=whole(1), metavar="PIXELS", help="Refuse pictures with more pixels.")
+]

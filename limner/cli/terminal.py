@@ -12,7 +12,7 @@ from limner.errors import MissingExtra
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
 
-LEARN = ("torch", "onnx", "onnxscript", "safetensors", "timm", "PIL")  # what [learn] installs
+LEARN = ("torch", "onnx", "onnxscript", "safetensors", "timm")  # what [learn] installs
 PIPE_SECONDS = 10.0  # between two plain lines of progress where stderr is no terminal
 
 

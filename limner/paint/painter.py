@@ -13,6 +13,7 @@ from limner.paint.cells import cell_means
 from limner.paint.decode import certainty, decode
 from limner.paint.join import light_of
 from limner.paint.painting import Painting
+from limner.paint.view import logits_of, view_size
 from limner.picture import PIXEL_LIMIT, Picture, Pixels, from_array, open_picture
 from limner.weights import path as model_path
 
@@ -20,7 +21,6 @@ __all__ = ["Painter", "Painting"]
 
 Floats = NDArray[np.float32]
 
-MOST_SEEN = 1_000_000  # pixels that the network sees, padding included
 SMALLEST_SIZE = 32
 # A tint is one color for each light (sepia fades with the light). Colors that stray from it by
 # more than this (root mean square, ab units) are a color photograph's.
@@ -76,7 +76,7 @@ class Painter:
         width, height = view_size(picture.width, picture.height, self.size, card.multiple)
         view = picture.reduced(width, height)
         light = light_of(view)
-        logits = self.logits(network_input(view, light, card))
+        logits = logits_of(self.model, network_input(view, light, card)[None])
         ab = decode(logits, card.palette, card.class_weights, self.temperature, card.chroma)
         return Painting(
             picture=picture,
@@ -87,36 +87,6 @@ class Painter:
             certainty_map=certainty(logits, card.class_weights),
             colors_ignored=view.ndim == 3 and beyond_tint(view),
         )
-
-    def logits(self, light: Floats) -> Floats:
-        """The model's logits for one picture of any size: float32 [H, W], in the kind and range
-        of the card's input -> [K, ceil(H / stride), ceil(W / stride)].
-
-        The sides are padded to the card's multiple by repeating the edge.
-        """
-        card = self.model.card
-        height, width = light.shape
-        below, beside = -height % card.multiple, -width % card.multiple
-        padded = np.pad(light, ((0, below), (0, beside)), mode="edge").astype(np.float32)
-        logits = self.model.run(padded[None, None])[0]
-        rows, columns = math.ceil(height / card.stride), math.ceil(width / card.stride)
-        covered: Floats = logits[:, :rows, :columns]
-        return covered
-
-
-def view_size(width: int, height: int, short_side: int, multiple: int) -> tuple[int, int]:
-    """Width and height of what the network sees of a picture.
-
-    The short side becomes `short_side`, aspect kept, never enlarged; reduced further until both
-    sides, padded to `multiple`, have at most a megapixel.
-    """
-    scale = min(1.0, short_side / min(width, height))
-    while True:
-        seen = max(1, round(width * scale)), max(1, round(height * scale))
-        area = math.prod(math.ceil(side / multiple) * multiple for side in seen)
-        if area <= MOST_SEEN:
-            return seen
-        scale *= min(0.99, math.sqrt(MOST_SEEN / area))
 
 
 def beyond_tint(rgb: Pixels) -> bool:

@@ -1,9 +1,6 @@
 """A painting: a photograph and the chroma a model gave it, joined when they are asked for."""
 
-import os
-from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,13 +10,12 @@ from numpy.typing import NDArray
 
 from limner.paint import show
 from limner.paint.join import join, light_of
+from limner.paint.strips import on_all_cores
 from limner.paint.upsample import Upsampler
 from limner.picture import Picture, Pixels, from_array, write_strips
 
 Floats = NDArray[np.float32]
 
-MOST_THREADS = 8
-AHEAD = 2  # strips in work for each thread: memory stays small, and no thread waits
 LONGEST_SHOWN = 2048  # pixels: the long side of the pictures that show certainty or compare
 
 
@@ -91,10 +87,7 @@ class Painting:
         return show.side_by_side(before, after)
 
     def _strips(self, picture: Picture) -> Iterator[Pixels]:
-        """The rows of `picture` (ours, or ours reduced) in color, computed on all cores.
-
-        Each strip depends on its own rows alone: the threads change nothing.
-        """
+        """The rows of `picture` (ours, or ours reduced) in color."""
         upsampler = self._upsampler(self.ab, self.guide, picture.width, picture.height)
 
         def paint(top: int, strip: Pixels) -> Pixels:
@@ -102,17 +95,7 @@ class Painting:
             a, b = upsampler.rows(top, light)
             return join(light, a, b)
 
-        threads = min(MOST_THREADS, os.cpu_count() or 1)
-        with ThreadPoolExecutor(threads) as pool:
-            working: deque[Future[Pixels]] = deque()
-            top = 0
-            for strip in picture.strips():
-                working.append(pool.submit(paint, top, strip))
-                top += len(strip)
-                if len(working) > AHEAD * threads:
-                    yield working.popleft().result()
-            while working:
-                yield working.popleft().result()
+        return on_all_cores(picture.strips(), paint)
 
     def _upsampler(self, values: Floats, guide: Floats, width: int, height: int) -> Upsampler:
         across, down = self.cells_across / width, self.cells_down / height

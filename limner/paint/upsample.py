@@ -1,8 +1,9 @@
 """From a coarse grid of cells to full pixels, along the edges of the light."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +24,20 @@ class _Corner:
     near: Floats  # [W]: bilinear weight across
     light: Floats  # [W]: of the cell, L* over REACH
     differences: list[Floats]  # [W] for each channel: its value less the first corner's
+
+
+@dataclass(frozen=True)
+class Band:
+    """Rows first..last-1 of a strip that lie between the cells' rows `upper` and `lower`.
+
+    below [last - first]: how near each is to the lower one, 0..1.
+    """
+
+    first: int
+    last: int
+    upper: int
+    lower: int
+    below: Floats
 
 
 class Upsampler:
@@ -59,28 +74,58 @@ class Upsampler:
     def rows(self, top: int, light: Floats) -> list[Floats]:
         """Rows top, top + 1, ... of the full picture: light (L*) [r, W] -> C planes [r, W]."""
         planes = [np.empty_like(light) for _ in self._values]
-        upper, below = _neighbors(top, len(light), self._down, self._last + 1)
-        step = block_rows(light.shape[1])
-        for first, last in _runs(upper):
-            base, corners = self._corners(int(upper[first]))
-            for start in range(first, last, step):
-                part = slice(start, min(start + step, last))
-                total, weights = self._weights(corners, below[part, None], light[part])
-                for channel, plane in enumerate(planes):
-                    differences = [corner.differences[channel] for corner in corners[1:]]
-                    _mean(base[channel], differences, total, weights, plane[part])
+        for band in self.bands(top, len(light)):
+            part = slice(band.first, band.last)
+            self.blend(band, light[part], [plane[part] for plane in planes])
         return planes
 
-    def _corners(self, upper: int) -> tuple[list[Floats], list[_Corner]]:
-        """The first corner's values [W] by channel, and the four corners: two above, two below."""
-        lower = min(upper + 1, self._last)
-        base = [plane[upper].take(self._left) for plane in self._values]
+    def bands(self, top: int, count: int) -> Iterator[Band]:
+        """The rows top, top + 1, ... in stretches that lie between the same two rows of cells."""
+        upper, below = _neighbors(top, count, self._down, self._last + 1)
+        for first, last in _runs(upper):
+            row = int(upper[first])
+            yield Band(first, last, row, min(row + 1, self._last), below[first:last])
+
+    def blend(
+        self,
+        band: Band,
+        light: Floats,
+        planes: Sequence[Floats],
+        columns: NDArray[np.intp] | None = None,
+        channels: Sequence[int] | None = None,
+    ) -> None:
+        """Fill planes [r, n] with a band's values, one plane for each of `channels` (all), at
+        `columns` [n] (all) of the picture, whose light (L*) is given there: [r, n]."""
+        chosen = range(len(self._values)) if channels is None else channels
+        base, corners = self._corners(band, columns, chosen)
+        step = block_rows(light.shape[1])
+        for start in range(0, len(light), step):
+            part = slice(start, start + step)
+            total, weights = self._weights(corners, band.below[part, None], light[part])
+            for place, plane in enumerate(planes):
+                differences = [corner.differences[place] for corner in corners[1:]]
+                _mean(base[place], differences, total, weights, plane[part])
+
+    def around(self, values: NDArray[Any], band: Band) -> list[NDArray[Any]]:
+        """What the four cells around each column of a band hold of `values` [h, w]: [W] each."""
+        rows = (band.upper, band.lower)
+        return [values[row].take(side) for row in rows for side in (self._left, self._right)]
+
+    def _corners(
+        self, band: Band, columns: NDArray[np.intp] | None, channels: Sequence[int]
+    ) -> tuple[list[Floats], list[_Corner]]:
+        """The first corner's values [n] by channel, and the four corners: two above, two below."""
+        left, right, beside = self._left, self._right, self._beside
+        if columns is not None:
+            left, right, beside = left[columns], right[columns], beside[columns]
+        planes = [self._values[channel] for channel in channels]
+        base = [plane[band.upper].take(left) for plane in planes]
         corners = []
-        for row in (upper, lower):
-            for columns, near in ((self._left, 1 - self._beside), (self._right, self._beside)):
-                values = [plane[row].take(columns) for plane in self._values]
+        for row in (band.upper, band.lower):
+            for cells, near in ((left, 1 - beside), (right, beside)):
+                values = [plane[row].take(cells) for plane in planes]
                 differences = [value - first for value, first in zip(values, base, strict=True)]
-                corners.append(_Corner(near, self._guide[row].take(columns), differences))
+                corners.append(_Corner(near, self._guide[row].take(cells), differences))
         return base, corners
 
     def _weights(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from limner.batch.plan import Job, make_folders, plan
+from limner.batch.plan import ColorJob, make_folders, plan, plan_segments
 from limner.errors import LimnerError
 
 
@@ -23,7 +23,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def names(jobs: list[Job]) -> list[tuple[str, str]]:
+def names(jobs: list[ColorJob]) -> list[tuple[str, str]]:
     return [(str(job.input), str(job.output)) for job in jobs]
 
 
@@ -250,7 +250,7 @@ def test_folders_are_made(here: Path) -> None:
 
 def test_a_folder_that_cannot_be_made_is_refused(here: Path) -> None:
     with pytest.raises(LimnerError, match="cannot be made"):
-        make_folders([Job(Path("attic/a.png"), Path("attic/a.png/out/a.png"))])
+        make_folders([ColorJob(Path("attic/a.png"), Path("attic/a.png/out/a.png"))])
 
 
 def test_a_folder_that_cannot_be_written_is_refused(
@@ -259,3 +259,64 @@ def test_a_folder_that_cannot_be_written_is_refused(
     monkeypatch.setattr("limner.batch.plan.os.access", lambda path, mode: False)
     with pytest.raises(LimnerError, match="out: cannot be written to"):
         make_folders(plan([Path("album")], Path("out")))
+
+
+def segments(*inputs: str, output: str = "out", recursive: bool = False) -> list[tuple[str, ...]]:
+    jobs = plan_segments([Path(path) for path in inputs], Path(output), recursive=recursive)
+    assert all(job.targets() == (job.overlay, job.mask) for job in jobs)
+    return [(str(job.input), *map(str, job.targets())) for job in jobs]
+
+
+def segments_refused(*inputs: str, output: str = "out", recursive: bool = False) -> str:
+    with pytest.raises(LimnerError) as caught:
+        segments(*inputs, output=output, recursive=recursive)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_two_files_go_out_for_each_picture_to_segment(here: Path) -> None:
+    assert segments("album/b.JPG") == [("album/b.JPG", "out/b.overlay.png", "out/b.mask.png")]
+    assert segments("album", "gone.jpg", recursive=True) == [
+        ("album/1942/a.png", "out/1942/a.overlay.png", "out/1942/a.mask.png"),
+        ("album/a.png", "out/a.overlay.png", "out/a.mask.png"),
+        ("album/b.JPG", "out/b.overlay.png", "out/b.mask.png"),
+        ("gone.jpg", "out/gone.overlay.png", "out/gone.mask.png"),
+    ]
+    make_folders(plan_segments([Path("album")], Path("out"), recursive=True))
+    assert Path("out/1942").is_dir()
+
+
+def test_two_pictures_of_one_stem_are_refused_to_segment(here: Path) -> None:
+    Path("attic/a.jpg").touch()
+    Path("attic/a.webp").touch()
+    said = segments_refused("attic")
+    assert "out/a.overlay.png" in said
+    assert "attic/a.jpg" in said and "attic/a.webp" in said
+    assert len(planned("attic")) == 3  # to color they are results of their own
+
+
+def test_a_mask_beside_its_picture_is_not_segmented(here: Path) -> None:
+    Path("attic/a.jpg").touch()
+    assert segments("attic") == [("attic/a.jpg", "out/a.overlay.png", "out/a.mask.png")]
+
+
+@pytest.mark.parametrize("output", ["notes", "new.png", "NEW.JPG", "attic/a.png"])
+def test_a_file_is_refused_as_the_folder_of_segments(output: str, here: Path) -> None:
+    Path("notes").touch()
+    assert "give a folder" in segments_refused("attic/a.png", output=output)
+
+
+def test_a_folder_that_looks_like_a_file_takes_segments(here: Path) -> None:
+    Path("out.png").mkdir()
+    assert segments("attic/a.png", output="out.png")[0][1] == "out.png/a.overlay.png"
+
+
+def test_the_folders_of_segments_are_checked_as_those_of_colors(here: Path) -> None:
+    Path("empty").mkdir()
+    assert "folder of the input" in segments_refused("album", output="album")
+    assert "--recursive" in segments_refused("album", output="album/parts", recursive=True)
+    assert "no picture" in segments_refused("empty")
+    Path("attic/b.png").touch()
+    Path("out").mkdir()
+    Path("out/b.mask.png").symlink_to(here / "attic/a.png")
+    assert "over the input attic/a.png" in segments_refused("attic")

@@ -1,16 +1,18 @@
 """A batch: one result for each picture, whatever becomes of the others."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from limner.batch.plan import plan
-from limner.batch.run import Result, run
+from limner.batch.plan import plan, plan_segments
+from limner.batch.run import Result, SegmentResult, run, run_segments
 from limner.errors import LimnerError, ModelError
+from limner.palette import Palette
 from limner.picture import Picture, open_picture, write_strips
+from limner.segment.segmenter import Segmenter
 
 
 class Painting:
@@ -166,3 +168,79 @@ def test_a_place_that_cannot_be_written_ends_the_run_before_it_begins(tmp_path: 
     with pytest.raises(LimnerError, match="cannot be made"):
         list(run(plan([folder], tmp_path / "file" / "out"), painter))  # type: ignore[arg-type]
     assert painter.seen == []
+
+
+Make = Callable[..., str]  # the fixture `segmenting`
+
+
+def segmented(model: str, folder: Path, out: Path, overwrite: bool = False) -> list[SegmentResult]:
+    jobs = plan_segments([folder], out)
+    return list(run_segments(jobs, Segmenter(model), overwrite=overwrite))
+
+
+def test_the_json_of_a_segmented_picture_has_the_promised_keys(
+    segmenting: Make, labels: Palette, tmp_path: Path
+) -> None:
+    (tmp_path / "in").mkdir()
+    classes = np.array([[1, 1, 0], [1, 1, 2]]).repeat(16, axis=0).repeat(16, axis=1)
+    Image.fromarray(labels.swatches()[classes]).save(tmp_path / "in" / "a.png")
+    (only,) = segmented(segmenting(), tmp_path / "in", tmp_path / "out")
+    document = only.to_json()
+    seconds = document.pop("seconds")
+    assert isinstance(seconds, float) and seconds >= 0
+    assert document == {
+        "input": str(tmp_path / "in" / "a.png"),
+        "overlay": str(tmp_path / "out" / "a.overlay.png"),
+        "mask": str(tmp_path / "out" / "a.mask.png"),
+        "width": 48,
+        "height": 32,
+        "classes": {"cat": 0.6667, "background": 0.1667, "dog": 0.1667},
+        "error": None,
+    }
+    with Image.open(document["mask"]) as mask:
+        assert (mask.mode, mask.size) == ("P", (48, 32))
+        assert np.array_equal(np.asarray(mask), classes)
+    with Image.open(document["overlay"]) as overlay:
+        assert overlay.format == "PNG"
+    keys = ["input", "overlay", "mask", "width", "height", "seconds", "classes", "error"]
+    bad = SegmentResult(Path("a.jpg"), error="a.jpg: broken").to_json()
+    assert list(bad) == list(only.to_json()) == keys
+    assert list(bad.values()) == ["a.jpg", None, None, None, None, 0.0, None, "a.jpg: broken"]
+
+
+def test_a_bad_picture_does_not_stop_the_rest_from_being_segmented(
+    segmenting: Make, tmp_path: Path
+) -> None:
+    folder = folder_of(tmp_path, "a.png", "z.png")
+    (folder / "b.png").write_bytes((folder / "a.png").read_bytes()[:60])
+    first, torn, last = segmented(segmenting(), folder, tmp_path / "out")
+    assert (first.error, last.error) == (None, None)
+    assert "b.png: cut short" in str(torn.error)
+    names = sorted(path.name for path in (tmp_path / "out").iterdir())
+    assert names == ["a.mask.png", "a.overlay.png", "z.mask.png", "z.overlay.png"]
+
+
+@pytest.mark.parametrize("there", ["a.overlay.png", "a.mask.png"])
+def test_no_segment_is_overwritten_unasked(there: str, segmenting: Make, tmp_path: Path) -> None:
+    folder = folder_of(tmp_path, "a.png", "b.png")
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / there).write_text("kept")
+    first, second = segmented(segmenting(), folder, out)
+    assert there in str(first.error) and "--overwrite" in str(first.error)
+    assert second.error is None
+    assert (out / there).read_text() == "kept"
+    assert len(list(out.iterdir())) == 3  # of `a` nothing was written
+    assert all(r.error is None for r in segmented(segmenting(), folder, out, overwrite=True))
+    assert (out / there).read_bytes().startswith(b"\x89PNG")
+
+
+def test_what_is_no_error_of_a_picture_ends_the_run(
+    segmenting: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Segmenter, "segment", stop)
+    with pytest.raises(KeyboardInterrupt):
+        segmented(segmenting(), folder_of(tmp_path, "a.png"), tmp_path / "out")

@@ -144,17 +144,53 @@ def test_palette_learn_refuses_before_it_learns(
         assert "folder" in outcome.err
 
 
+def test_evaluate_prints_the_scores_of_masks(limner: RUN, monkeypatch: pytest.MonkeyPatch) -> None:
+    half, none = {"value": 0.5, "low": 0.25, "high": 0.75}, {"value": 0, "low": 0, "high": 0}
+    scored = {
+        **{key: SCORED[key] for key in ("model", "data", "split", "n")},
+        "task": "segment",
+        "protocol": {"stride": 4},
+        "pictures": {"background": 2, "cat": 1, "dog": 0, "cow": 0},
+        "absent": ["dog", "cow"],
+        "rows": {
+            "ours": {
+                "pixel_accuracy": half, "mean_iou": half, "mean_iou_covered": None,
+                "iou": {"background": half, "cat": none},
+            },
+            "majority": {
+                "pixel_accuracy": half, "mean_iou": none, "mean_iou_covered": None,
+                "iou": {"background": none, "cat": none},
+            },
+        },
+    }  # fmt: skip
+    monkeypatch.setattr("limner.evaluate.evaluate", lambda *_, **more: scored)
+    assert limner("evaluate", "tiny", "--data", "album").out == (
+        "          pixel_accuracy      mean_iou  mean_iou_covered\n"
+        "ours        0.500 ±0.250  0.500 ±0.250                 -\n"
+        "majority    0.500 ±0.250  0.000 ±0.000                 -\n"
+        "\n"
+        "class       pictures           iou\n"
+        "background         2  0.500 ±0.250\n"
+        "cat                1  0.000 ±0.000\n"
+        "without a true pixel, left out: dog, cow\n"
+        "\n"
+        "model: tiny\ndata: album\nsplit: val\nn: 2\nstride: 4\n"
+    )
+    assert json.loads(limner("evaluate", "tiny", "--data", "album", "--json").out) == scored
+
+
 def test_evaluate_explains_every_row_and_column(limner: RUN) -> None:
-    from limner import evaluate
+    from limner.evaluate import color
 
     text = limner("evaluate", "--help").out
     names = set(re.findall(r"(?m)^ {4}([a-z0-9_]+) {2,}", text))
-    code = Path(evaluate.__file__).read_text()
+    code = Path(color.__file__).read_text()
     rows = set(re.findall(r'(?:chroma|logits)\["([a-z]+)"\]', code))
     assert {"ours", "grey", "mean", "truth", *rows} <= names
     assert {"other", "best", "majority", "lookup"} <= rows
     assert {"loss", "accuracy", "auc", "ab_error", "de2000", "psnr"} <= names
     assert {"colorfulness", "light_error"} <= names
+    assert {"pixel_accuracy", "mean_iou", "mean_iou_covered"} <= names
 
 
 def test_palette_grid(limner: RUN, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,8 +9,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from PIL import Image
+
+from limner.networks import deeplab
+from limner.networks.encoder import build_encoder
 
 SAMPLES = Path(__file__).parents[1] / "data"
 RECIPE = """
@@ -22,6 +26,18 @@ data = "cifar10:horse"
 palette = "horse24"
 batch = 8
 steps = 4
+"""
+
+SHAPES = """
+name = "shapes"
+task = "segment"
+network = "deeplabv3"
+encoder = "timm/test_efficientnet"
+width = 8
+size = 32
+batch = 2
+steps = 2
+data = "{}"
 """
 
 
@@ -61,6 +77,46 @@ def test_from_a_recipe_to_a_colored_photograph(
             assert before.format == after.format
         assert 0 <= picture["certainty"] <= 1
     assert len(limner("palette", "show", model).out.splitlines()) == 24
+
+
+def test_from_masks_to_a_segmented_photograph(
+    limner: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    # Random in place of pretrained weights, which no test may fetch.
+    monkeypatch.setattr(
+        deeplab, "load_encoder_weights", lambda name: build_encoder(name)[0].state_dict()
+    )
+    data = tmp_path / "shapes"
+    for split in ("train", "val"):
+        (data / split).mkdir(parents=True)
+        for index in range(3):
+            mask = np.random.default_rng(index).integers(0, 2, (3, 4), np.uint8)
+            mask = mask.repeat(16, axis=0).repeat(16, axis=1)
+            Image.fromarray(200 * mask).save(data / split / f"{index}.jpg")
+            Image.fromarray(mask).save(data / split / f"{index}.png")
+    (data / "classes.txt").write_text("nothing\nsquare\n")
+    recipe = tmp_path / "shapes.toml"
+    recipe.write_text(SHAPES.format(data))
+    run, model, out = tmp_path / "run", tmp_path / "shapes.onnx", tmp_path / "out"
+    assert limner("data", "check", data).code == 0
+    options = ("--precision", "fp32", "--device", "cpu")
+    assert limner("train", recipe, "-o", run, *options).code == 0
+    assert limner("export", run, "-o", model).code == 0
+
+    scored = json.loads(limner("evaluate", model, "--data", data, "--json").out)
+    assert (scored["task"], scored["n"], list(scored["rows"])) == (
+        "segment", 3, ["ours", "majority"],
+    )  # fmt: skip
+    outcome = limner("segment", data / "val", "-o", out, "--model", model, "--json")
+    assert outcome.code == 2  # each picture and its mask have one stem
+    photos = [data / "val" / f"{index}.jpg" for index in range(3)]
+    outcome = limner("segment", *photos, "-o", out, "--model", model, "--json")
+    assert outcome.code == 0
+    for picture in json.loads(outcome.out)["pictures"]:
+        assert set(picture["classes"]) <= {"nothing", "square"}
+        with Image.open(picture["mask"]) as mask_file:
+            assert mask_file.size == (picture["width"], picture["height"])
 
 
 def test_sigterm_saves_a_training_and_leaves_with_130(recipe: Path, tmp_path: Path) -> None:

@@ -20,12 +20,16 @@ from limner.recipe import Recipe
 COMMANDS = {  # command -> the options that it promises
     "colorize": "--output --model --temperature --saturation --size --device --certainty --compare "
     "--format --quality --overwrite --recursive --max-pixels --json",
-    "train": "--output --set --from --precision --device --data",
+    "segment": "--output --model --device --overwrite --recursive --max-pixels --json",
+    "train": "--output --set --from --precision --device --data --cache --class-weights "
+    "--foreground",
     "evaluate": "--data --split --json",
     "export": "--output --overwrite --name",
     "palette learn": "--data -k --space --output --seed --grid --overwrite",
     "palette show": "--output --overwrite",
+    "data check": "--split --json",
     "models": "--json",
+    "personalize": "--with --output --strength --overwrite",
     "account": "--set --input --batch --learn --optimizer --device --symbolic --free --as-written "
     "--doubled --compare --solve --limit --depth --top --figure --shapes --allow-unknown --format "
     "--json --overwrite",
@@ -122,13 +126,20 @@ def test_version(limner: Callable[..., Any]) -> None:
         ("colorize a.jpg -o x --max-pixels many", "many"),
         ("colorize a.jpg -o x --device tpu", "'tpu'"),
         ("colorize a.jpg -o x --format gif", "'gif'"),
+        ("segment", "PHOTO|FOLDER"),
+        ("segment a.jpg", "--output"),
+        ("segment a.jpg -o x --device tpu", "'tpu'"),
         ("train r.toml -o run --precision fp8", "'fp8'"),
+        ("train r.toml -o run --cache fp16", "'fp16'"),
+        ("train r.toml -o run --class-weights sqrt", "'sqrt'"),
         ("train", "RECIPE.toml|RUN"),
         ("evaluate photo", "--data"),
         ("export run", "--output"),
         ("palette learn --data x -o y.json -k 0", "0"),
         ("palette learn --data x -o y.json --space lab", "'lab'"),
         ("palette show", "PALETTE|MODEL"),
+        ("data", "command"),
+        ("data check", "NAME|PATH"),
         ("models --yaml", "--yaml"),
     ],
 )

@@ -7,13 +7,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from PIL import Image
 
 from limner.color import gray8_to_light, lab_to_rgb8, rgb8_to_lab
 from limner.errors import LimnerError, ModelError, PictureError
-from limner.paint.painter import MOST_SEEN, Painter, beyond_tint, view_size
+from limner.paint.painter import Painter, beyond_tint
 
 Make = Callable[..., Any]  # the fixture `painter`
 
@@ -102,36 +100,6 @@ def test_the_input_is_what_the_card_says(painter: Make, photo: np.ndarray) -> No
         ours.colorize(rgb)
         assert np.abs(ours.model.seen[0][0, 0, :40, :40] - expected).max() < 1e-3
     assert np.abs(expected - rgb8_to_lab(rgb)[..., 0] / 100).max() > 0.01  # they differ
-
-
-def test_logits_cover_the_picture_and_no_more(painter: Make) -> None:
-    for height, width in ((16, 16), (17, 33), (1, 1), (1, 50)):
-        logits = painter().logits(np.zeros((height, width), np.float32))
-        assert logits.shape == (5, math.ceil(height / 4), math.ceil(width / 4))
-
-
-@given(
-    width=st.integers(1, 100_000),
-    height=st.integers(1, 100_000),
-    size=st.integers(32, 2000),
-    multiple=st.sampled_from([1, 4, 32]),
-)
-def test_the_view(width: int, height: int, size: int, multiple: int) -> None:
-    w, h = view_size(width, height, size, multiple)
-    assert 1 <= w <= width and 1 <= h <= height  # never enlarged
-    assert min(w, h) <= size
-    padded = math.prod(math.ceil(side / multiple) * multiple for side in (w, h))
-    assert padded <= MOST_SEEN
-    # The aspect is kept to a pixel: w / width = h / height.
-    assert abs(w * height - h * width) <= max(width, height) or min(w, h) == 1
-
-
-def test_an_ordinary_view() -> None:
-    assert view_size(6000, 4000, 256, 32) == (384, 256)
-    assert view_size(200, 100, 256, 32) == (200, 100)
-    assert view_size(5000, 1, 256, 32) == (5000, 1)
-    w, h = view_size(6000, 4000, 4000, 32)
-    assert 0.9e6 < w * h <= 1e6
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 5000), (5000, 1), (3, 2)])

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from limner.errors import PictureError
-from limner.paint import painting as module
+from limner.paint import strips
 from limner.paint.join import join, light_of
 from limner.paint.painting import LONGEST_SHOWN, Painting
 from limner.paint.upsample import Upsampler
@@ -40,7 +40,7 @@ def test_threads_change_no_byte(
 ) -> None:
     tall = np.tile(photo, (6, 5))
     many = paint(tall).array
-    monkeypatch.setattr(module, "MOST_THREADS", 1)
+    monkeypatch.setattr(strips, "MOST_THREADS", 1)
     assert np.array_equal(paint(tall).array, many)
 
 

@@ -111,3 +111,41 @@ def test_strips_and_blocks_change_no_bit(monkeypatch: pytest.MonkeyPatch) -> Non
         assert np.array_equal(np.concatenate([np.stack(s, -1) for s in strips]), whole)
     monkeypatch.setattr(blocks, "BLOCK", 200)
     assert np.array_equal(upsampled(values, guide, light), whole)
+
+
+@pytest.mark.parametrize(("top", "count"), [(0, 50), (13, 30), (49, 1)])
+def test_bands_are_the_rows_between_two_rows_of_cells(top: int, count: int) -> None:
+    values, guide, _ = scene(7, 6, 50, 90)
+    bands = list(Upsampler(values, guide, 90, 6 / 90, 7 / 50).bands(top, count))
+    assert [row for band in bands for row in range(band.first, band.last)] == list(range(count))
+    for band in bands:
+        for row, below in zip(range(band.first, band.last), band.below, strict=True):
+            place = min(max((top + row + 0.5) * 7 / 50 - 0.5, 0), 6)
+            assert (band.upper, band.lower) == (int(place), min(int(place) + 1, 6))
+            assert below == pytest.approx(place - int(place), abs=1e-5)
+
+
+def test_some_columns_and_channels_are_those_of_the_whole() -> None:
+    values, guide, light = scene(7, 6, 50, 90, C=5)
+    whole = upsampled(values, guide, light)
+    upsampler = Upsampler(values, guide, 90, 6 / 90, 7 / 50)
+    columns, channels = np.array([0, 7, 8, 44, 89]), (4, 1)
+    for band in upsampler.bands(0, 50):
+        rows = slice(band.first, band.last)
+        part = light[rows][:, columns]
+        planes = [np.empty_like(part) for _ in channels]
+        upsampler.blend(band, part, planes, columns, channels)
+        assert np.array_equal(np.stack(planes, -1), whole[rows][:, columns][..., channels])
+
+
+def test_around_are_the_four_cells_that_a_pixel_is_a_mean_of() -> None:
+    values, guide, _ = scene(4, 5, 32, 40)
+    numbers = np.arange(20).reshape(4, 5)
+    upsampler = Upsampler(values, guide, 40, 5 / 40, 4 / 32)
+    for band in upsampler.bands(0, 32):
+        four = upsampler.around(numbers, band)
+        for x in range(40):
+            left = int(min(max((x + 0.5) / 8 - 0.5, 0), 4))
+            sides = (left, min(left + 1, 4))
+            expected = [numbers[row, side] for row in (band.upper, band.lower) for side in sides]
+            assert [cells[x] for cells in four] == expected

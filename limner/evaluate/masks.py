@@ -1,0 +1,173 @@
+"""The scores of a model that segments, of the masks that `limner segment` writes, at full size."""
+
+from collections.abc import Callable, Iterator
+from itertools import count
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from limner import scores
+from limner.card import Card, Model
+from limner.errors import DataError, SplitError
+from limner.masks.check import check_sides, frequencies
+from limner.masks.labels import foreground
+from limner.masks.png import Mask, read_mask
+from limner.masks.sets import Labelled, find_labelled
+from limner.palette import Palette
+from limner.scores import Interval
+from limner.segment.segmenter import Segmenter
+
+Tables = NDArray[np.int64]
+
+COVERED = 30  # pictures of the split that hold a class, for mean_iou_covered
+SEED = 0
+RESAMPLES = 1000
+
+
+def evaluate_masks(
+    model: Model,
+    data: str,
+    split: str,
+    on_picture: Callable[[int, int], None] | None,
+) -> dict[str, Any]:
+    """Score a model that segments on the pictures of a set (NAME|PATH) that have masks.
+
+    One confusion matrix a picture; their sum gives the scores, and sums over pictures drawn with
+    replacement the intervals. Returns beside the common keys "pictures" (class -> how many hold it)
+    and "absent" (classes without a true pixel, left out of mean_iou). rows: `ours` and, where the
+    set has a train split, `majority` (its commonest class everywhere), each {"pixel_accuracy",
+    "mean_iou", "mean_iou_covered", "iou": {class: ...}} of {"value", "low", "high"};
+    mean_iou_covered, over classes in at least COVERED pictures, is None where no class is.
+    """
+    card = model.card
+    wanted = tuple(card.recipe.get("foreground", ()))
+    chosen = find_labelled(data, split)
+    table = check_labels(chosen.labels, wanted, card, data)
+    train = _train_split(data)
+    total = len(chosen) + (0 if train is None else len(train))
+    done = count(1)
+
+    def tell() -> None:
+        if on_picture:
+            on_picture(next(done), total)
+
+    K = len(card.palette)
+    rows: dict[str, list[Tables]] = {"ours": []}
+    commonest = None
+    if train is not None:
+        rows["majority"] = []
+        commonest = int(frequencies(_masks(train, table, tell), K).argmax())
+    segmenter = Segmenter(model)
+    for picture, path in zip(chosen.pictures.files, chosen.masks, strict=True):
+        truth = table[read_mask(path, chosen.labels)]
+        found = segmenter.segment(picture)
+        check_sides(path, truth, found.height, found.width)
+        rows["ours"].append(scores.confusion(truth, found.mask, K))
+        if commonest is not None:
+            everywhere = np.full_like(truth, commonest)
+            rows["majority"].append(scores.confusion(truth, everywhere, K))
+        tell()
+    holds = np.sum([t.sum(axis=1) > 0 for t in rows["ours"]], axis=0)
+    if not holds.any():
+        raise DataError(
+            f"{data}: the masks of split {split} ignore all pixels; say a class somewhere"
+        )
+    names = card.palette.names
+    return {
+        "model": card.name,
+        "task": card.task,
+        "data": data,
+        "split": chosen.pictures.split,
+        "n": len(chosen),
+        "protocol": _protocol(model, chosen, train),
+        "pictures": dict(zip(names, holds.tolist(), strict=True)),
+        "absent": [name for name, n in zip(names, holds, strict=True) if n == 0],
+        "rows": {row: score(np.stack(tables), holds, card.palette) for row, tables in rows.items()},
+    }
+
+
+def score(tables: Tables, holds: NDArray[np.int64], labels: Palette) -> dict[str, Any]:
+    """A row's scores from one confusion matrix a picture [n, K, K]."""
+    drawn = scores.resampled(tables, SEED, RESAMPLES)
+    whole = tables.sum(axis=0)
+    there, covered = holds > 0, holds >= COVERED
+    ious, their = scores.iou(whole), scores.iou(drawn)
+    return {
+        "pixel_accuracy": _interval(scores.pixel_accuracy(whole), scores.pixel_accuracy(drawn)),
+        "mean_iou": _interval(ious[there].mean(), _mean(their[:, there])),
+        "mean_iou_covered": _interval(ious[covered].mean(), _mean(their[:, covered]))
+        if covered.any()
+        else None,
+        "iou": {
+            name: _interval(ious[index], their[:, index])
+            for index, name in enumerate(labels.names)
+            if there[index]
+        },
+    }
+
+
+def check_labels(
+    labels: Palette, wanted: tuple[str, ...], card: Card, data: str
+) -> NDArray[np.uint8]:
+    """The table that brings a set's numbers to the model's (its foreground). Raises DataError for a
+    set of other classes."""
+    known = all(name in labels.names for name in wanted)
+    seen, table = foreground(labels, wanted) if known else (labels, np.arange(256, dtype=np.uint8))
+    if seen.names != card.palette.names:
+        raise DataError(
+            f"{data}: its classes are {', '.join(labels.names)}, and {card.name} says "
+            f"{', '.join(card.palette.names)}; take a set or a model of the same classes"
+        )
+    return table
+
+
+def _mean(ious: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
+    """Means over the classes that a resample has: [R, n] -> [R], NaN where it has none."""
+    with np.errstate(invalid="ignore"):
+        mean: NDArray[np.floating[Any]] = np.nansum(ious, axis=1) / (~np.isnan(ious)).sum(axis=1)
+    return mean
+
+
+def _interval(value: Any, drawn: NDArray[np.floating[Any]]) -> dict[str, float]:
+    low, high = np.nanpercentile(drawn, (2.5, 97.5))
+    return Interval(float(value), float(low), float(high))._asdict()
+
+
+def _masks(
+    labelled: Labelled, table: NDArray[np.uint8], tell: Callable[[], None]
+) -> Iterator[Mask]:
+    for path in labelled.masks:
+        yield table[read_mask(path, labelled.labels)]
+        tell()
+
+
+def _train_split(data: str) -> Labelled | None:
+    try:
+        train = find_labelled(data, "train")
+    except SplitError:  # a set without that split: its row is left out
+        return None
+    return train if train.pictures.split == "train" else None
+
+
+def _protocol(model: Model, chosen: Labelled, train: Labelled | None) -> dict[str, Any]:
+    card = model.card
+    protocol = {
+        "model_sha256": model.sha256,
+        "data_hash": chosen.fingerprint(),
+        "working_size": card.working_size,
+        "stride": card.stride,
+        "classes": len(card.palette),
+        "seed": SEED,
+        "resamples": RESAMPLES,
+        "pictures": "at their own size, reduced to the working size, never enlarged",
+        "mask": "as limner segment writes it, at the picture's size; 255 in the truth is left out",
+        "values": "from the sum of the pictures' confusion matrices; 95 % percentile bootstrap "
+        "over pictures",
+        "mean_iou": "over the classes that have a true pixel in the split",
+        "mean_iou_covered": f"over the classes in at least {COVERED} pictures of the split",
+    }
+    if train is not None:
+        protocol["majority"] = "the commonest class of the train split's pixels"
+        protocol["counted_hash"] = train.fingerprint()
+    return protocol

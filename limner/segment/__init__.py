@@ -1,0 +1,1 @@
+"""A photograph in, its parts out: a class for every pixel."""
