@@ -102,9 +102,9 @@ def test_every_file_says_what_it_is_for(folder: str) -> None:
     assert silent == []
 
 
-def test_the_floor_asks_for_neither_torch_nor_pillow() -> None:
+def test_the_floor_is_small() -> None:
     floor = {re.split(r"[^\w-]", requirement)[0] for requirement in project()["dependencies"]}
-    assert floor == {"numpy", "onnxruntime", "pyvips", "pyvips-binary", "rich", "typer"}
+    assert floor == {"numpy", "onnxruntime", "pillow", "pyvips", "pyvips-binary", "rich", "typer"}
 
 
 def test_the_extra_that_errors_name_exists() -> None:
@@ -136,7 +136,8 @@ def test_the_checkout_is_small() -> None:
     samples = sum(file.stat().st_size for file in (ROOT / "examples/photographs").iterdir())
     assert samples < 2_000_000
     for model in (ROOT / "limner/weights").glob("*.onnx"):
-        assert model.stat().st_size <= 15_000_000, model.name
+        limit = {"voc": 20_000_000}.get(model.stem, 15_000_000)
+        assert model.stat().st_size <= limit, model.name
 
 
 def test_the_makefile_parses() -> None:

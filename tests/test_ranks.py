@@ -9,12 +9,13 @@ RANKS = {
     "errors": 0,
     "color": 1, "files": 1,
     "palette": 2, "picture": 2, "dataset": 2, "recipe": 2, "scores": 2, "lookup": 2, "drawing": 2,
-    "card": 3, "weights": 3,
+    "card": 3, "weights": 3, "masks": 3,
     "paint": 4, "networks": 4,
-    "evaluate": 5, "learn": 5, "accounting": 5,
-    "batch": 6, "studies": 6,
-    "cli": 8,
-    "__main__": 9,
+    "segment": 5,
+    "evaluate": 6, "learn": 6, "accounting": 6,
+    "batch": 7, "studies": 7,
+    "cli": 9,
+    "__main__": 10,
 }  # fmt: skip
 
 
