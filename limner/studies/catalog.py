@@ -24,7 +24,7 @@ def study(name: str) -> "Study":
     """The study of that name. Raises StudyError that lists the names."""
     if name not in NAMES:
         raise StudyError(f"{name}: no study of that name; the studies are {', '.join(NAMES)}")
-    found: Study = import_module(f"limner.studies.{name.replace('-', '_')}").STUDY
+    found: Study = import_module(f"limner.studies.{name.replace('-', '_')}.study").STUDY
     return found
 
 

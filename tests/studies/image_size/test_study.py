@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from limner import drawing
-from limner.studies import image_size, timing
-from limner.studies.image_size import Count, Counts, Measures, concluded
+from limner.studies import timing
+from limner.studies.image_size import study as image_size
+from limner.studies.image_size.study import Count, Counts, Measures, concluded
 from limner.studies.study import WRITEUP, Answer, Setting
 from limner.studies.timing import Measured
 

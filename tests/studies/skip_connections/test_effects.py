@@ -11,8 +11,7 @@ import pytest
 from limner.networks.unet import SKIPS
 from limner.studies.record import Record
 from limner.studies.scoring import Truth
-from limner.studies.skip_connections import plan
-from limner.studies.skip_effects import (
+from limner.studies.skip_connections.effects import (
     arm_of,
     effects_table,
     main_effect,
@@ -21,6 +20,7 @@ from limner.studies.skip_effects import (
     told_of_brightness,
     told_of_skips,
 )
+from limner.studies.skip_connections.study import plan
 from limner.studies.study import Records, Setting
 
 MakeRecords = Callable[..., Records]

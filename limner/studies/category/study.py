@@ -10,7 +10,7 @@ from scipy.stats import spearmanr
 from limner.dataset import CIFAR_CLASSES
 from limner.palette import Palette
 from limner.studies import answers, figures, verdicts
-from limner.studies.category_answers import PICTURES, Category, categories_of, spec_of
+from limner.studies.category.answers import PICTURES, Category, categories_of, spec_of
 from limner.studies.record import Record
 from limner.studies.seeds import difference, over_seeds, told
 from limner.studies.study import Answer, Arms, Records, Setting, Study, Table, seeded

@@ -10,7 +10,8 @@ import pytest
 from limner import drawing
 from limner.dataset import CIFAR_CLASSES
 from limner.studies import answers
-from limner.studies.category import (
+from limner.studies.category.answers import PICTURES, Category, categories_of, part, spec_of
+from limner.studies.category.study import (
     ALL_HORSES,
     STUDY,
     answer,
@@ -19,7 +20,6 @@ from limner.studies.category import (
     told_of_difficulty,
     told_of_own,
 )
-from limner.studies.category_answers import PICTURES, Category, categories_of, part, spec_of
 from limner.studies.record import Record, palette_of
 from limner.studies.study import WRITEUP, Records, Setting
 

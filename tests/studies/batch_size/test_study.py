@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from limner import drawing
-from limner.studies.batch_edges import edge_table, told_of_edges
-from limner.studies.batch_gap import KINDS, SIZES, of_kind
-from limner.studies.batch_size import STUDY, answer, by_epoch, plan
+from limner.studies.batch_size.edges import edge_table, told_of_edges
+from limner.studies.batch_size.gap import KINDS, SIZES, of_kind
+from limner.studies.batch_size.study import STUDY, answer, by_epoch, plan
 from limner.studies.class_colors import brightness_error
 from limner.studies.record import Record
 from limner.studies.scoring import Truth

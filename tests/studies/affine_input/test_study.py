@@ -11,8 +11,10 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from limner import drawing
-from limner.studies import affine_input, affine_twins, figures
-from limner.studies.affine_input import (
+from limner.studies import figures
+from limner.studies.affine_input import study as affine_input
+from limner.studies.affine_input import twins
+from limner.studies.affine_input.study import (
     PAIRS,
     answer,
     equal_share,
@@ -32,16 +34,16 @@ Classes = NDArray[np.uint8]
 
 # The experiments without training are the same in every answer, and a figure of many pictures
 # takes seconds: each is made once.
-once = cache(affine_twins.constructions)
+once = cache(twins.constructions)
 draw = figures.pictures
 
 
 @pytest.fixture(autouse=True)
 def cheap(monkeypatch: pytest.MonkeyPatch) -> None:
     """Fewer pictures for the experiments without training, and none drawn."""
-    monkeypatch.setattr(affine_twins, "SETTLING", 8)
-    monkeypatch.setattr(affine_twins, "COMPARED", 2)
-    monkeypatch.setattr(affine_twins, "LOOKED_AT", 8)
+    monkeypatch.setattr(twins, "SETTLING", 8)
+    monkeypatch.setattr(twins, "COMPARED", 2)
+    monkeypatch.setattr(twins, "LOOKED_AT", 8)
     monkeypatch.setattr(affine_input, "constructions", once)
     monkeypatch.setattr(figures, "pictures", lambda rows: Figure())
 
@@ -202,27 +204,25 @@ def test_tables_and_figures(
 def test_the_construction_is_exact_and_its_shortcuts_are_not(setting: Setting) -> None:
     for network in ("unet", "cnn"):
         recipe = replace(setting.base, network=network)
-        pairs = affine_twins.constructions(recipe, PAIRS)
+        pairs = twins.constructions(recipe, PAIRS)
         for (_, b), row in pairs.items():
-            assert row.exact < affine_twins.EXACT
-            assert row.middle < affine_twins.EXACT
+            assert row.exact < twins.EXACT
+            assert row.middle < twins.EXACT
             assert (row.zero_padded > 1e-3) == (b != 0)
             assert (row.as_written > 1e-3) == (b != 0)
             assert row.unfixed is None if network == "cnn" else row.unfixed or 0 > 1e-3
 
 
 def test_a_construction_that_is_not_exact_is_said(setting: Setting) -> None:
-    row = affine_twins.Away(exact=0.3, zero_padded=0, middle=0, unfixed=0, as_written=0)
-    (said,) = affine_twins.verdict({"unet": {(1.0, -0.5): row}})
+    row = twins.Away(exact=0.3, zero_padded=0, middle=0, unfixed=0, as_written=0)
+    (said,) = twins.verdict({"unet": {(1.0, -0.5): row}})
     assert "is NOT exact" in said
     assert "3.0e-01" in said
 
 
 def test_the_norm_is_handed_a_squared_times_the_variance(setting: Setting) -> None:
     unet = setting.base
-    x, large, faint = (
-        affine_twins.over_seeds([replace(unet, scale=a)]) for a in (1.0, 255.0, 0.01)
-    )
+    x, large, faint = (twins.over_seeds([replace(unet, scale=a)]) for a in (1.0, 255.0, 0.01))
     assert large.variance == pytest.approx(255**2 * x.variance, rel=1e-3)
     assert faint.variance == pytest.approx(0.01**2 * x.variance, rel=1e-3)
     assert large.picture == pytest.approx(255 * x.picture, rel=1e-3)
@@ -232,6 +232,6 @@ def test_the_norm_is_handed_a_squared_times_the_variance(setting: Setting) -> No
 
 def test_both_networks_begin_with_the_same_first_layer(setting: Setting) -> None:
     unet, cnn = (
-        affine_twins.first_network(replace(setting.base, network=name)) for name in ("unet", "cnn")
+        twins.first_network(replace(setting.base, network=name)) for name in ("unet", "cnn")
     )
     assert torch.equal(unet.b1.conv.weight, cnn.b1.conv.weight)

@@ -6,8 +6,9 @@ from dataclasses import asdict, replace
 import numpy as np
 
 from limner.scores import Interval
-from limner.studies import affine_twins, answers, figures
-from limner.studies.affine_twins import First, constructions, seen
+from limner.studies import answers, figures
+from limner.studies.affine_input import twins
+from limner.studies.affine_input.twins import First, constructions, seen
 from limner.studies.record import Record, unpack
 from limner.studies.scoring import BORDER
 from limner.studies.seeds import difference, over_seeds, told
@@ -43,12 +44,12 @@ def answer(setting: Setting, records: Records) -> Answer:
         for network in NETWORKS
     }
     firsts = {
-        name.removeprefix("unet, "): affine_twins.over_seeds(recipes)
+        name.removeprefix("unet, "): twins.over_seeds(recipes)
         for name, recipes in arms.items()
         if name.startswith("unet, ")
     }
     equal = {name: equal_to_twin(records, name) for name in records}
-    verdict = [*affine_twins.verdict(aways), *told_of_first(firsts, records)]
+    verdict = [*twins.verdict(aways), *told_of_first(firsts, records)]
     for network in NETWORKS:
         verdict += told_of_runs(network, records, equal)
     if setting.quick:
@@ -56,8 +57,8 @@ def answer(setting: Setting, records: Records) -> Answer:
     return Answer(
         verdict,
         tables={
-            "construction": affine_twins.construction_table(aways),
-            "first": affine_twins.first_table(firsts),
+            "construction": twins.construction_table(aways),
+            "first": twins.first_table(firsts),
             "equal": equal_table(equal),
             "differences": difference_table(records),
             "scores": answers.scores_table(

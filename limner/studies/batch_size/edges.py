@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from limner.scores import Interval
 from limner.studies import answers
-from limner.studies.batch_gap import SIZES, Sizes, gap
+from limner.studies.batch_size.gap import SIZES, Sizes, gap
 from limner.studies.class_colors import brightness_error
 from limner.studies.record import Record, unpack
 from limner.studies.scoring import Truth

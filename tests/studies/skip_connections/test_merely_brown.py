@@ -9,9 +9,9 @@ import pytest
 
 from limner.studies import answers
 from limner.studies.class_colors import kinds
-from limner.studies.merely_brown import color_table, told_of_browns, told_of_kinds
 from limner.studies.record import Record, palette_of
 from limner.studies.scoring import Truth
+from limner.studies.skip_connections.merely_brown import color_table, told_of_browns, told_of_kinds
 from limner.studies.study import WRITEUP, Records
 
 MakeRecord = Callable[..., Record]

@@ -13,7 +13,8 @@ import numpy as np
 
 from limner.palette import Palette
 from limner.recipe import Recipe
-from limner.studies import answers, batch_size
+from limner.studies import answers
+from limner.studies.batch_size import study as batch_size
 from limner.studies.class_colors import kinds, recall, share, table_of
 from limner.studies.record import Record, find_record, key
 from limner.studies.runner import places

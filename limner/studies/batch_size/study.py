@@ -6,8 +6,9 @@ from dataclasses import replace
 from matplotlib.figure import Figure
 
 from limner.palette import Palette
-from limner.studies import answers, batch_edges, batch_gap, figures, verdicts
-from limner.studies.batch_gap import KINDS, SIZES, Sizes, of_kind
+from limner.studies import answers, figures, verdicts
+from limner.studies.batch_size import edges, gap
+from limner.studies.batch_size.gap import KINDS, SIZES, Sizes, of_kind
 from limner.studies.record import Record
 from limner.studies.seeds import over_seeds, told
 from limner.studies.study import Answer, Arms, Records, Setting, Study, Table, seeded
@@ -41,10 +42,10 @@ def answer(setting: Setting, records: Records) -> Answer:
     smaller = SIZES[:2]
     return Answer(
         [
-            *(batch_gap.told_of_sizes(records, network) for network in ("unet", "cnn")),
-            *(batch_gap.told_of_updates(kinds, small) for small in smaller),
-            *(batch_gap.told_of_rate(kinds, small) for small in smaller),
-            *batch_edges.told_of_edges(kinds, truth),
+            *(gap.told_of_sizes(records, network) for network in ("unet", "cnn")),
+            *(gap.told_of_updates(kinds, small) for small in smaller),
+            *(gap.told_of_rate(kinds, small) for small in smaller),
+            *edges.told_of_edges(kinds, truth),
             answers.PALETTE_NOTE,
             *verdicts.quick_look(setting, "3 epochs or 30 updates"),
         ],
@@ -53,15 +54,15 @@ def answer(setting: Setting, records: Records) -> Answer:
                 "Scores by batch size", records, setting.data, answers.PALETTE_NOTE
             ),
             "sizes": size_table(records),
-            "gaps": batch_gap.gap_table(kinds),
-            "edges": batch_edges.edge_table(kinds, truth),
+            "gaps": gap.gap_table(kinds),
+            "edges": edges.edge_table(kinds, truth),
         },
         figures={**curve_figures(records), **picture_figures(kinds, setting.data)},
         facts={
             "loss": {name: answers.values(runs, "loss") for name, runs in records.items()},
             "gaps": {
                 f"{small} to {SIZES[-1]}": {
-                    kind: batch_gap.gap(sizes, small) for kind, sizes in kinds.items()
+                    kind: gap.gap(sizes, small) for kind, sizes in kinds.items()
                 }
                 for small in smaller
             },

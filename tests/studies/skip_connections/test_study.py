@@ -7,7 +7,7 @@ import pytest
 
 from limner import drawing
 from limner.studies.seeds import over_seeds, told
-from limner.studies.skip_connections import STUDY, answer, plan, told_of_unet, told_of_width
+from limner.studies.skip_connections.study import STUDY, answer, plan, told_of_unet, told_of_width
 from limner.studies.study import Records, Setting
 
 MakeRecords = Callable[..., Records]

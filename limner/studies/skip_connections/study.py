@@ -6,9 +6,10 @@ from itertools import combinations
 
 from limner.networks.unet import SKIPS
 from limner.palette import Palette
-from limner.studies import answers, figures, merely_brown, skip_effects, verdicts, writeup_cnn
+from limner.studies import answers, figures, verdicts
 from limner.studies.class_colors import kinds
 from limner.studies.seeds import difference, over_seeds, told
+from limner.studies.skip_connections import effects, merely_brown, writeup_cnn
 from limner.studies.study import Answer, Arms, Records, Setting, Study, Table, seeded
 from limner.studies.verdicts import percent, seeds, sign, weighed
 
@@ -54,7 +55,7 @@ def answer(setting: Setting, records: Records) -> Answer:
             *told_of_unet(records, simple),
             *merely_brown.told_of_kinds(records, truth, lookup),
             told_of_width(records),
-            *skip_effects.verdict(records, truth),
+            *effects.verdict(records, truth),
             answers.PALETTE_NOTE,
             *verdicts.quick_look(setting),
         ],
@@ -64,7 +65,7 @@ def answer(setting: Setting, records: Records) -> Answer:
             ),
             "differences": difference_table(records),
             "colors": merely_brown.color_table(records, truth, lookup),
-            "skips": skip_effects.effects_table(records, truth),
+            "skips": effects.effects_table(records, truth),
             "search": writeup_cnn.table(tried),
         },
         figures={
@@ -86,7 +87,7 @@ def answer(setting: Setting, records: Records) -> Answer:
             "lookup": simple,
             "kinds": kinds(palette),
             "main_effects": {
-                skip: skip_effects.effect(records, skip, skip_effects.measure("loss"))
+                skip: effects.effect(records, skip, effects.measure("loss"))
                 for skip in SKIPS
             },
             "search": {name: writeup_cnn.near(*writeup_cnn.means(r)) for name, r in tried.items()},

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy.stats import t
 
-from limner.studies.batch_gap import (
+from limner.studies.batch_size.gap import (
     KINDS,
     SIZES,
     gap,
@@ -18,7 +18,7 @@ from limner.studies.batch_gap import (
     told_of_sizes,
     told_of_updates,
 )
-from limner.studies.batch_size import plan
+from limner.studies.batch_size.study import plan
 from limner.studies.study import Records, Setting
 
 MakeRecords = Callable[..., Records]

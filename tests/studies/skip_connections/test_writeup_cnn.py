@@ -7,11 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from limner.studies import batch_size
+from limner.studies.batch_size import study as batch_size
 from limner.studies.record import Record
-from limner.studies.skip_connections import plan
-from limner.studies.study import WRITEUP, Records, Setting
-from limner.studies.writeup_cnn import (
+from limner.studies.skip_connections.study import plan
+from limner.studies.skip_connections.writeup_cnn import (
     candidates,
     curve,
     near,
@@ -20,6 +19,7 @@ from limner.studies.writeup_cnn import (
     told_of_epoch,
     verdict,
 )
+from limner.studies.study import WRITEUP, Records, Setting
 
 MakeRecord = Callable[..., Record]
 MakeRecords = Callable[..., Records]

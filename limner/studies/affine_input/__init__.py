@@ -1,0 +1,1 @@
+"""A4: what changes if the network sees a*x + b?"""

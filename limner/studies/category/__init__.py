@@ -1,0 +1,1 @@
+"""Does what holds for horses hold for other things?"""

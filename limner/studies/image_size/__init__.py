@@ -1,0 +1,1 @@
+"""A3: what grows when the picture doubles?"""

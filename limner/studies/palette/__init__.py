@@ -1,0 +1,1 @@
+"""How many colors, and in RGB or in ab?"""
