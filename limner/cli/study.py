@@ -21,9 +21,12 @@ def study(
         bool, typer.Option("--quick", help="A first look in minutes: few pictures, few epochs.")
     ] = False,
     data: Annotated[
-        str,
-        typer.Option(metavar="NAME|PATH", help="CIFAR-10 (its horses), or a folder like it."),
-    ] = "cifar10",
+        str | None,
+        typer.Option(
+            metavar="NAME|PATH",
+            help="CIFAR-10 (its horses) or a folder like it; to tune, a set with masks (voc).",
+        ),
+    ] = None,
     output: Annotated[
         Path | None,
         typer.Option("-o", "--output", metavar="DIR", help="[default: studies/NAME]"),
@@ -44,6 +47,7 @@ def study(
       image-size        A3: what grows when the picture doubles?
       palette           how many colors, and in RGB or in ab?
       category          does what holds for horses hold for other things?
+      tuning            C1 to C5: all of a network, or its last layer alone?
 
     \b
     Examples:
@@ -55,16 +59,14 @@ def study(
     from limner.studies import catalog
 
     chosen = catalog.study(name)
-    from limner.dataset import find
-    from limner.studies import answers, runner, writing
+    from limner.studies import runner, writing
     from limner.studies.study import Setting
 
     folder = output or catalog.FOLDER / name
     catalog.check_free(folder, name, quick, (catalog.RESULT, "README.md"))
-    for split in ("train", "val"):
-        answers.pixels(find(data, split))
+    chosen.check(data or chosen.data)
     runner.make(folder)
-    setting = Setting(data, quick, folder)
+    setting = Setting(data or chosen.data, quick, folder)
     records = _records(name, chosen.plan(setting), folder)
     answer = chosen.answer(setting, records)
     catalog.check_free(folder, name, quick, writing.names(answer))

@@ -6,14 +6,13 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from limner.dataset import Dataset, find
-from limner.errors import StudyError
+from limner.dataset import find
 from limner.lookup import Lookup
 from limner.palette import Palette
 from limner.studies.record import Record, unpack
 from limner.studies.scoring import Truth, by_class, score
 from limner.studies.seeds import over_seeds, told
-from limner.studies.study import Table
+from limner.studies.study import Table, pixels
 
 COLUMNS = {  # of a table of scores: the name of the score, its header, digits
     "loss": ("loss, nats", 3),
@@ -33,16 +32,6 @@ PALETTE_NOTE = (
 def values(records: Iterable[Record], column: str) -> list[float]:
     """One score of each run on its (first) validation set."""
     return [next(iter(r["sets"].values()))["scores"][column] for r in records]
-
-
-def pixels(dataset: Dataset) -> NDArray[np.uint8]:
-    """The set's pictures uint8 [N, H, W, 3]. Raises StudyError if they are files."""
-    if dataset.images is None:
-        raise StudyError(
-            f"{dataset.name}: files of photographs; the studies compare small pictures of one "
-            "size, give cifar10 or a folder in CIFAR-10's binary format"
-        )
-    return dataset.images
 
 
 @cache

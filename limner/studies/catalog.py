@@ -15,7 +15,15 @@ from limner.errors import StudyError
 if TYPE_CHECKING:
     from limner.studies.study import Study
 
-NAMES = ("skip-connections", "batch-size", "affine-input", "image-size", "palette", "category")
+NAMES = (
+    "skip-connections",
+    "batch-size",
+    "affine-input",
+    "image-size",
+    "palette",
+    "category",
+    "tuning",
+)
 FOLDER = Path("studies")  # where an answer goes unless another folder is named
 RESULT = "result.json"
 

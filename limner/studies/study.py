@@ -5,7 +5,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from limner.dataset import find
+import numpy as np
+from numpy.typing import NDArray
+
+from limner.dataset import Dataset, find
+from limner.errors import StudyError
 from limner.recipe import Recipe
 from limner.studies.record import Record
 
@@ -75,6 +79,22 @@ class Answer:
     facts: dict[str, Any] = field(default_factory=dict)  # the same in JSON, for other programs
 
 
+def pixels(dataset: Dataset) -> NDArray[np.uint8]:
+    """The set's pictures uint8 [N, H, W, 3]. Raises StudyError if they are files."""
+    if dataset.images is None:
+        raise StudyError(
+            f"{dataset.name}: files of photographs; the studies compare small pictures of one "
+            "size, give cifar10 or a folder in CIFAR-10's binary format"
+        )
+    return dataset.images
+
+
+def small_pictures(data: str) -> None:
+    """Raise DataError unless the set has pictures of one size in both splits, as CIFAR-10's."""
+    for split in ("train", "val"):
+        pixels(find(data, split))
+
+
 @dataclass(frozen=True)
 class Study:
     """A question of the write-up: `plan` says which runs it needs, `answer` what they say."""
@@ -84,3 +104,5 @@ class Study:
     questions: tuple[str, ...]  # the write-up's numbers: A2, B3
     plan: Callable[[Setting], Arms]
     answer: Callable[[Setting, Records], Answer]
+    data: str = "cifar10"  # unless another set is named
+    check: Callable[[str], None] = small_pictures  # raises DataError for data that will not do

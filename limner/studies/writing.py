@@ -92,7 +92,7 @@ def strict(value: Any) -> Any:
 def command(study: Study, setting: Setting) -> str:
     """What to type to have this answer again."""
     quick = " --quick" if setting.quick else ""
-    data = "" if setting.data == "cifar10" else f" --data {setting.data}"
+    data = "" if setting.data == study.data else f" --data {setting.data}"
     return f"limner study {study.name}{quick}{data}"
 
 

@@ -18,7 +18,7 @@ from limner.recipe import Recipe
 from limner.studies import answers
 from limner.studies.record import Record, palette_of
 from limner.studies.seeds import over_seeds, told
-from limner.studies.study import WRITEUP, Records, seeded
+from limner.studies.study import WRITEUP, Records, pixels, seeded
 
 SPEC = "cifar10:horse"
 HORSE24 = palette_of(WRITEUP)
@@ -141,9 +141,9 @@ def test_values_are_those_of_the_first_set(make_record: Callable[..., Record]) -
 
 def test_photographs_of_any_size_are_no_data_of_a_study() -> None:
     with pytest.raises(StudyError, match=r"sample: .*cifar10") as caught:
-        answers.pixels(find("sample", "train"))
+        pixels(find("sample", "train"))
     assert "\n" not in str(caught.value)
-    assert answers.pixels(find("cifar10", "val")).shape == (8, 32, 32, 3)
+    assert pixels(find("cifar10", "val")).shape == (8, 32, 32, 3)
 
 
 def test_recipes_of_an_ab_palette_have_dashes(

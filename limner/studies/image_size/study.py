@@ -21,9 +21,8 @@ from limner.learn.run import build
 from limner.recipe import Recipe
 from limner.scores import Interval
 from limner.studies import figures
-from limner.studies.answers import pixels
 from limner.studies.record import palette_of
-from limner.studies.study import Answer, Arms, Records, Setting, Study, Table
+from limner.studies.study import Answer, Arms, Records, Setting, Study, Table, pixels
 from limner.studies.timing import Measured, measured
 
 NETWORKS = ("unet", "cnn")

@@ -1,0 +1,166 @@
+"""What a training step costs, by what learns: seconds and memory, each in a fresh process."""
+
+import statistics
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, replace
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from limner.accounting.account import account
+from limner.accounting.rows import Totals
+from limner.learn import machine
+from limner.learn.data import Pictures
+from limner.learn.fit import loss_of
+from limner.learn.run import Run, assemble, build
+from limner.learn.sources import MaskSources
+from limner.masks.labels import voc_labels
+from limner.recipe import Recipe
+from limner.studies.study import Table
+from limner.studies.timing import WARM, resident
+
+ALL, LAST, CACHED = "all", "last layer", "last layer, cached"
+ARMS = (ALL, LAST, CACHED)
+MEGA = 1e6
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Of one arm at one side. Seconds of each step's forward pass (with the loss), and of its
+    backward pass with the optimizer's step. Bytes of the process before the network was there, with
+    it, and at most (None where the system does not tell). counted: the account's totals of what is
+    computed in a step."""
+
+    forward: list[float]
+    backward: list[float]
+    empty: int | None
+    built: int | None
+    peak: int | None
+    counted: Totals
+
+    @property
+    def step(self) -> float:
+        """Seconds of the median step."""
+        return statistics.median(a + b for a, b in zip(self.forward, self.backward, strict=True))
+
+    @property
+    def ratio(self) -> float:
+        """The median backward pass over the median forward pass."""
+        return statistics.median(self.backward) / statistics.median(self.forward)
+
+    @property
+    def grown(self) -> int | None:
+        """Bytes by which the process grew over the network, its gradients, moments and steps."""
+        return None if self.peak is None or self.empty is None else self.peak - self.empty
+
+
+Costs = Mapping[tuple[str, int], Cost]  # by arm and side
+
+
+def costs(recipe: Recipe, sides: Sequence[int], steps: int) -> Costs:
+    """Every arm at every side, one after the other, each in a process whose memory holds nothing
+    else."""
+    found = {}
+    for side in sides:
+        for arm in ARMS:
+            wanted = replace(recipe, size=side, learn=learned(recipe, arm))
+            with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+                found[arm, side] = pool.submit(measure, wanted, arm == CACHED, steps).result()
+    return found
+
+
+def learned(recipe: Recipe, arm: str) -> tuple[str, ...]:
+    """What learns in an arm, as a recipe says it."""
+    return ("all",) if arm == ALL else recipe.learn
+
+
+def measure(recipe: Recipe, cached: bool, steps: int) -> Cost:
+    """Time so many training steps on one random batch, after a few to warm up, on one thread.
+
+    With kept features the network does not run: its last layer sees numbers of their shape.
+    """
+    torch.set_num_threads(1)
+    machine.keep_memory()  # as training does
+    empty = resident("VmRSS")
+    run = random_run(recipe)
+    inputs, classes = run.batches(0)
+    if cached:
+        run.learner = run.network.get_submodule(run.network.last_layer)
+        inputs = torch.rand(recipe.batch, *features_of(run))
+    inputs = inputs.contiguous(memory_format=torch.channels_last)
+    built = resident("VmRSS")
+    forward, backward = [], []
+    for _ in range(WARM + steps):
+        begin = time.perf_counter()
+        loss = loss_of(run.learner(inputs), classes, run.class_weights)
+        middle = time.perf_counter()
+        run.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        run.optimizer.step()
+        forward.append(middle - begin)
+        backward.append(time.perf_counter() - middle)
+    peak = resident("VmHWM")
+    seen = tuple(inputs.shape[1:])
+    counted = account(run.learner, input=seen, batch=recipe.batch).totals
+    return Cost(forward[WARM:], backward[WARM:], empty, built, peak, counted)
+
+
+def random_run(recipe: Recipe) -> Run:
+    """A run of the recipe's network, with random weights, on random pictures of its size."""
+    labels = voc_labels()
+    random = np.random.default_rng(recipe.seed)
+    n, side = recipe.batch, recipe.size
+    pixels = random.integers(0, 256, 3 * n * side * side, dtype=np.uint8)
+    classes = random.integers(0, len(labels), n * side * side, dtype=np.uint8)
+    sides = np.full((n, 2), side)
+    pictures = Pictures(pixels, sides, np.arange(n) * 3 * side * side)
+    masks = Pictures(classes, sides, np.arange(n) * side * side, channels=1)
+    network = build(recipe, labels, pretrained=False)
+    sources = MaskSources([pictures], [], labels, {}, 1, [masks], [])
+    return assemble(Path(), recipe, sources, network, "fp32", torch.device("cpu"))
+
+
+def features_of(run: Run) -> tuple[int, int, int]:
+    """The shape of what the last layer sees of one picture: channels, height, width."""
+    last = run.network.get_submodule(run.network.last_layer)
+    assert isinstance(last, nn.Conv2d)
+    side = run.recipe.size // run.network.stride
+    return last.in_channels, side, side
+
+
+def cost_table(costs: Costs, batch: int, busy: float) -> Table:
+    """Seconds and memory beside the account."""
+    rows = [
+        (
+            arm, side, one.counted.trainable, f"{1e3 * one.step:.4g}", f"{100 * one.ratio:.0f} %",
+            f"{100 * backward(one.counted):.3g} %", megabytes(one.empty), megabytes(one.grown),
+            megabytes(one.counted.peak_training), megabytes(one.counted.saved),
+        )
+        for (arm, side), one in costs.items()
+    ]  # fmt: skip
+    header = (
+        "what learns", "side, px", "parameters that learn", "step, ms (median)",
+        "backward over forward, measured", "backward over forward, counted",
+        "process before, MB", "grown, MB", "counted peak, MB", "counted, saved for backward, MB",
+    )  # fmt: skip
+    note = (
+        f"Steps on {batch} random pictures, random weights, Adam, float32, one thread, each row in "
+        "a fresh process. Before: the interpreter and torch. Grown: at most, over that; of kept "
+        "features it holds the idle network, too. Counted: the account of what is computed in a "
+        f"step (of kept features the last layer alone). Load average before: {busy:.2f}."
+    )
+    return Table("What a step costs", header, rows, note)
+
+
+def backward(totals: Totals) -> float:
+    """Connections of a backward pass over those of the forward pass."""
+    return (totals.input_gradient + totals.weight_gradient) / totals.training_forward
+
+
+def megabytes(value: int | None) -> str:
+    return "-" if value is None else f"{value / MEGA:,.1f}"

@@ -1,0 +1,257 @@
+"""C1 to C5: what it costs and brings to tune all of a network, or its last layer alone.
+
+Costs are those of the write-up's own network (torchvision's DeepLabV3 on ResNet-101, random
+weights); scores are those of the embedded model `voc`, whose last layer is forgotten and learned
+again. Nothing is fetched.
+"""
+
+import os
+from dataclasses import asdict
+
+from matplotlib.figure import Figure
+
+from limner import weights
+from limner.card import Model
+from limner.learn.sources import gather_masks
+from limner.masks.sets import find_labelled
+from limner.recipe import Recipe
+from limner.studies import figures
+from limner.studies.seeds import difference, over_seeds, told
+from limner.studies.study import Answer, Arms, Records, Setting, Study
+from limner.studies.tuning.cost import (
+    ALL,
+    CACHED,
+    LAST,
+    Costs,
+    backward,
+    cost_table,
+    costs,
+    megabytes,
+)
+from limner.studies.tuning.pictures import picture_figure
+from limner.studies.tuning.quality import (
+    EQUAL_STEPS,
+    EQUAL_TIME,
+    UNTOUCHED,
+    Qualities,
+    gains,
+    qualities,
+    quality_table,
+    summary,
+)
+from limner.studies.verdicts import sign, weighed
+
+BASE = "voc"
+SIDES = (224, 448)
+BATCH, STEPS = 2, 5  # of what is timed
+QUICK_SIDES, QUICK_STEPS = (32, 64), 2
+SEEDS, TUNED = 3, 60  # of what is scored: seeds, and steps of 16 pictures
+QUICK_SEEDS, QUICK_TUNED = 1, 5
+HOLDOUT = 90
+BUSY = 0.5  # processes that run beside, on average, from which on a machine is not idle
+
+
+def plan(setting: Setting) -> Arms:
+    """No runs of the runner's: what is timed runs alone, and begins from a model."""
+    return {}
+
+
+def check(data: str) -> None:
+    """Raise DataError unless the set has masks."""
+    find_labelled(data, "train")
+
+
+def answer(setting: Setting, records: Records) -> Answer:
+    quick = setting.quick
+    busy = os.getloadavg()[0]
+    sides, steps = (QUICK_SIDES, QUICK_STEPS) if quick else (SIDES, STEPS)
+    counted = costs(timed_recipe(), sides, steps)
+    base = weights.path(BASE)
+    recipe = scored_recipe(setting.data)
+    found = qualities(
+        base,
+        recipe,
+        QUICK_TUNED if quick else TUNED,
+        QUICK_SEEDS if quick else SEEDS,
+        setting.folder,
+        lambda done, total: None,
+    )
+    held = sum(map(len, gather_masks(recipe, None).held))
+    return concluded(counted, found, busy, held, {"pictures": picture_figure(base, setting.data)})
+
+
+def timed_recipe() -> Recipe:
+    """The write-up's network, of which the last layer learns."""
+    return Recipe(
+        name="tuning",
+        task="segment",
+        network="deeplabv3",
+        encoder="resnet101",
+        learn=("classifier.4",),
+        data=(BASE,),
+        size=SIDES[0],
+        batch=BATCH,
+        steps=1,
+    )
+
+
+def scored_recipe(data: str) -> Recipe:
+    """The embedded model's network on the set's own training pictures, some of them held out."""
+    arguments = Model(weights.path(BASE)).card.network["arguments"]
+    return Recipe(
+        name="tuning",
+        task="segment",
+        network="deeplabv3",
+        encoder=arguments["encoder"],
+        width=arguments["width"],
+        learn=("classifier.4",),
+        data=(data,),
+        holdout=HOLDOUT,
+        size=224,
+        zoom=0.5,
+        flip=True,
+        views=4,
+        batch=16,
+        steps=1,
+        optimizer="adamw",
+        schedule="cosine",
+    )
+
+
+# ---- what it says
+
+
+def concluded(
+    costs: Costs, found: Qualities, busy: float, held: int, pictures: dict[str, Figure]
+) -> Answer:
+    """The answer that the costs and the scores support."""
+    verdict = [told_of_parts(costs), *told_of_scores(found), told_of_memory(costs)]
+    verdict += [told_of_backward(costs), told_of_cache(costs), told_of_sides(costs)]
+    if busy > BUSY:
+        verdict.append(
+            f"C4: {busy:.1f} other processes ran when the timing began: it did not run alone; call "
+            "the study again on an idle machine."
+        )
+    batch = timed_recipe().batch
+    bars = {
+        f"{arm}, {equal}" if equal else arm: over_seeds(gains(found, arm, equal))
+        for arm, equal in found
+    }
+    return Answer(
+        verdict,
+        tables={
+            "costs": cost_table(costs, batch, busy),
+            "scores": quality_table(found, held),
+        },
+        figures={"mean-iou": figures.bars(bars, "mean IoU on held-out pictures", {}), **pictures},
+        facts={
+            "costs": {f"{arm}, {side}": asdict(one) for (arm, side), one in costs.items()},
+            "scores": summary(found),
+            "load": busy,
+        },
+    )
+
+
+def sides_of(costs: Costs) -> tuple[int, int]:
+    """The smaller and the larger side."""
+    sides = sorted({side for _, side in costs})
+    return sides[0], sides[-1]
+
+
+def told_of_parts(costs: Costs) -> str:
+    small = sides_of(costs)[0]
+    last, everything = (costs[arm, small].counted for arm in (LAST, ALL))
+    return (
+        f"C1, C2: the last layer has {last.trainable:,} of {everything.trainable:,} parameters. "
+        "The optimizer is built after the layer was replaced, and holds these alone; norms and "
+        "dropout of what is frozen stay in eval, so that no statistic of it moves."
+    )
+
+
+def told_of_scores(found: Qualities) -> list[str]:
+    """C3, as far as the intervals allow."""
+    whole = over_seeds(gains(found, UNTOUCHED, "")).value
+    last = gains(found, LAST, EQUAL_STEPS)
+    beside = over_seeds([value - whole for value in last])
+    gained = {
+        "above": ": it gains on the head that was deleted.",
+        "one": ".",
+    }.get(sign(beside), ": on classes that the network knew, a new head gains nothing.")
+    lines = [
+        f"C3: the head that was deleted has a mean IoU of {whole:.3f} on held-out pictures; a new "
+        f"last layer relearns it to {told(over_seeds(last))} ({weighed(beside, 'better', 'worse')} "
+        f"beside it){gained}"
+    ]
+    for equal in (EQUAL_STEPS, EQUAL_TIME):
+        whole_net = gains(found, ALL, EQUAL_STEPS)
+        for arm in (LAST, CACHED):
+            less = difference(gains(found, arm, equal), whole_net)
+            lines.append(
+                f"C3: after {equal}, {arm} less all: mean IoU {weighed(less, 'better', 'worse')}."
+            )
+    return lines
+
+
+def told_of_memory(costs: Costs) -> str:
+    """C4: which part of the memory is O(1)."""
+    small = sides_of(costs)[0]
+    everything, last, cached = (costs[arm, small] for arm in (ALL, LAST, CACHED))
+    return (
+        f"C4, memory at {small} px: all grows the process by {megabytes(everything.grown)} MB "
+        f"(counted {megabytes(everything.counted.peak_training)}), the last layer alone by "
+        f"{megabytes(last.grown)} (counted {megabytes(last.counted.peak_training)}): gradients and "
+        "moments are O(1) then, weights and the forward pass are not. From kept features "
+        f"the step itself needs {megabytes(cached.counted.peak_training)} MB, whatever the network."
+    )
+
+
+def told_of_backward(costs: Costs) -> str:
+    small = sides_of(costs)[0]
+    parts = [
+        f"{arm}: counted {100 * backward(costs[arm, small].counted):.3g} %, measured "
+        f"{100 * costs[arm, small].ratio:.3g} %"
+        for arm in (ALL, LAST)
+    ]
+    return (
+        f"C4, backward over forward ({'; '.join(parts)}): the write-up's 200 % is what the "
+        "connections come to where all learns, less the first layer's, which pass no gradient on; "
+        "it is not what one layer costs."
+    )
+
+
+def told_of_cache(costs: Costs) -> str:
+    """C4: the price of the last layer."""
+    small = sides_of(costs)[0]
+    times = {arm: costs[arm, small].step for arm in (ALL, LAST, CACHED)}
+    return (
+        f"C4, compute at {small} px: a step takes {1e3 * times[ALL]:.0f} ms for all, "
+        f"{1e3 * times[LAST]:.0f} ms for the last layer, {1e3 * times[CACHED]:.2f} ms for the last "
+        f"layer from kept features: {times[ALL] / times[LAST]:.1f} and "
+        f"{times[LAST] / times[CACHED]:,.0f} times less. Only kept features make it O(1)."
+    )
+
+
+def told_of_sides(costs: Costs) -> str:
+    """C5: what a doubled side costs."""
+    small, large = sides_of(costs)
+    parts = []
+    for arm in (ALL, LAST, CACHED):
+        a, b = costs[arm, small], costs[arm, large]
+        grown = f"{b.grown / a.grown:.2f}" if a.grown and b.grown else "-"
+        parts.append(
+            f"{arm}: parameters x {b.counted.parameters / a.counted.parameters:g}, connections x "
+            f"{b.counted.connections / a.counted.connections:.3g}, seconds x "
+            f"{b.step / a.step:.2f}, process x {grown}"
+        )
+    return f"C5, from {small} to {large} px: {'; '.join(parts)}."
+
+
+STUDY = Study(
+    name="tuning",
+    title="What it costs and brings to tune all, or the last layer alone",
+    questions=("C1", "C2", "C3", "C4", "C5"),
+    plan=plan,
+    answer=answer,
+    data=BASE,
+    check=check,
+)
