@@ -1,0 +1,126 @@
+"""The last layer at the price of the last layer: learning from kept features against learning past
+everything that is frozen.
+
+    python benchmarks/cached_features.py [--data NAME|PATH] [--steps N] [--json]
+
+torchvision's DeepLabV3 on ResNet-101 with random weights (they cost what trained ones do), of which
+the last layer learns, on 224 x 224 crops in batches of 8: the same recipe without a cache and with
+one, the same batches in the same order, in one process. Seconds are those of the steps alone; what
+the cache took to build is told apart. The weights at the end must be the same. With the loss at the
+logits' stride, and at full size. About 10 minutes on two cores.
+"""
+
+import argparse
+import json
+import os
+import sys
+import tempfile
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from limner.learn import fit
+from limner.learn.run import Run, assemble, build
+from limner.learn.sources import Sources, gather
+from limner.recipe import Cache, LossAt, Recipe
+from limner.studies.record import origin
+
+CPU = torch.device("cpu")
+BATCH, BATCHES = 8, 4  # pictures a batch, batches an epoch
+RECIPE = Recipe(
+    name="cached",
+    task="segment",
+    network="deeplabv3",
+    encoder="resnet101",
+    learn=("classifier.4",),
+    pictures=BATCH * BATCHES + 1,  # one is held out
+    holdout=1,
+    size=224,
+    flip=True,
+    views=1,
+    batch=BATCH,
+    steps=1,
+)
+
+
+def train(recipe: Recipe, sources: Sources) -> tuple[Run, float]:
+    """A run to its end, and the seconds of everything about it."""
+    begin = time.perf_counter()
+    with tempfile.TemporaryDirectory() as folder:
+        network = build(recipe, sources.palette, pretrained=False)
+        run = assemble(Path(folder), recipe, sources, network, "fp32", CPU)
+        fit.fit(run)
+    return run, time.perf_counter() - begin
+
+
+def compare(data: str, steps: int, loss_at: LossAt, caches: list[Cache]) -> dict[str, Any]:
+    """Seconds a step without and with each cache, and how far the weights end apart."""
+    recipe = replace(RECIPE, data=(data,), steps=steps, loss_at=loss_at)
+    sources = gather(recipe, None)
+    plain, whole = train(recipe, sources)
+    found: dict[str, Any] = {"uncached": {"step": plain.seconds / steps, "whole": whole}}
+    weights = plain.network.get_submodule(plain.network.last_layer).state_dict()
+    for cache in caches:
+        run, whole = train(replace(recipe, cache=cache), sources)
+        learned = run.network.get_submodule(run.network.last_layer).state_dict()
+        apart = max(float((weights[k] - learned[k]).abs().max()) for k in weights)
+        found[cache] = {
+            "step": run.seconds / steps,
+            "whole": whole,
+            "times_faster": plain.seconds / run.seconds,
+            "weights_apart": apart,
+        }
+        print(f"{loss_at}, {cache}: {found[cache]}", file=sys.stderr, flush=True)
+    return found
+
+
+def measure(data: str, steps: int) -> dict[str, Any]:
+    """The whole document; features go to a folder of their own, which is removed."""
+    before = os.environ.get("XDG_CACHE_HOME")
+    with tempfile.TemporaryDirectory() as cache:
+        os.environ["XDG_CACHE_HOME"] = cache
+        try:
+            document = {
+                "stride": compare(data, steps, "stride", ["fp32", "bf16"]),
+                "full": compare(data, steps, "full", ["fp32"]),
+            }
+        finally:
+            if before is None:
+                del os.environ["XDG_CACHE_HOME"]
+            else:
+                os.environ["XDG_CACHE_HOME"] = before
+    return {**document, "steps": steps, "threads": torch.get_num_threads(), **origin()}
+
+
+def show(document: dict[str, Any]) -> None:
+    """The document as a table."""
+    print("| loss at | features | a step, ms | times faster | whole run, s | weights apart |")
+    print("|---|---|---|---|---|---|")
+    for place in ("stride", "full"):
+        for name, one in document[place].items():
+            faster = f"{one['times_faster']:,.0f}" if "times_faster" in one else "-"
+            apart = f"{one['weights_apart']:.2g}" if "weights_apart" in one else "-"
+            step = f"{1e3 * one['step']:.2f}"
+            print(f"| {place} | {name} | {step} | {faster} | {one['whole']:.1f} | {apart} |")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", default="voc", metavar="NAME|PATH")
+    parser.add_argument("--steps", type=int, default=12, metavar="N")
+    parser.add_argument("--json", action="store_true", help="print only the document")
+    options = parser.parse_args()
+    if options.steps < 1:
+        parser.error("--steps is at least 1")
+    document = measure(options.data, options.steps)
+    if options.json:
+        print(json.dumps(document, indent=1))
+    else:
+        show(document)
+
+
+if __name__ == "__main__":
+    main()
