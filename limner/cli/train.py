@@ -93,8 +93,8 @@ def train(
     with Progress("steps") as progress:
         report = on_record(progress)
         if os.path.isdir(what):
-            given = (output, settings, data, from_model, precision, device)
-            if any((*given, cache, class_weights, foreground)):
+            given = (output, data, from_model, cache, class_weights, foreground, precision, device)
+            if settings or any(option is not None for option in given):
                 raise TrainingError(
                     f"{what}: a run goes on as it began; give it without options, "
                     "or start a recipe with -o RUN"

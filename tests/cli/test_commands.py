@@ -261,6 +261,94 @@ def test_train_starts_a_recipe(
     assert "step 100 of 100: validation loss 1.5000, accuracy 0.5000" in outcome.err
 
 
+@pytest.fixture
+def classes(tmp_path: Path) -> Path:
+    """A recipe to segment, whose last layer learns from a few views of each picture."""
+    path = tmp_path / "classes.toml"
+    path.write_text(
+        'name = "classes"\ntask = "segment"\nnetwork = "deeplabv3"\nlearn = "classifier.4"\n'
+        'encoder = "timm/test_efficientnet"\nwidth = 8\nsize = 32\n'
+        "views = 2\nbatch = 2\nsteps = 9\n"
+    )
+    return path
+
+
+def test_train_passes_its_short_options_to_the_recipe(
+    limner: RUN, fits: list[Any], classes: Path, tmp_path: Path
+) -> None:
+    options = ["--cache", "bf16", "--class-weights", "root", "--foreground", "cat,dog"]
+    assert limner("train", classes, "-o", tmp_path / "run", *options).code == 0
+    recipe = fits[0][1]
+    assert (recipe.cache, recipe.class_weights, recipe.foreground) == (
+        "bf16",
+        "root",
+        ("cat", "dog"),
+    )
+    assert (recipe.views, recipe.steps) == (2, 9)
+    assert limner("train", classes, "-o", tmp_path / "run").code == 0
+    recipe = fits[1][1]
+    assert (recipe.cache, recipe.class_weights, recipe.foreground) == ("none", "none", ())
+
+
+def test_short_options_replace_a_setting_and_stand_beside_others(
+    limner: RUN, fits: list[Any], classes: Path, tmp_path: Path
+) -> None:
+    options = "--set cache=bf16 --set epochs=3 --cache fp32 --foreground cat --set flip=true"
+    assert limner("train", classes, "-o", tmp_path / "run", *options.split()).code == 0
+    recipe = fits[0][1]
+    assert (recipe.cache, recipe.foreground) == ("fp32", ("cat",))
+    assert (recipe.epochs, recipe.steps, recipe.flip) == (3, 0, True)
+
+
+def test_short_options_reach_the_run(
+    limner: RUN, classes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What run.json tells, of two steps on two pictures."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr("limner.networks.deeplab.DeepLabV3.load_pretrained", lambda network: None)
+    folder = tmp_path / "set"
+    for part in ("train/images", "train/masks", "val/images", "val/masks"):
+        (folder / part).mkdir(parents=True)
+        for index in range(2):
+            classes_of = np.kron([[0, 1], [2, 0]], np.full((20, 24), 1 + index)).astype(np.uint8)
+            Image.fromarray(classes_of % 3).save(folder / part / f"{index}.png")
+    (folder / "classes.txt").write_text("nothing\ncat\ndog\n")
+    run = tmp_path / "run"
+    options = "--cache fp32 --class-weights inverse --foreground dog,cat --set steps=2"
+    outcome = limner(
+        "train", classes, "-o", run, "--data", folder, *options.split(), "--precision", "fp32"
+    )
+    assert (outcome.code, outcome.out) == (0, f"{run}\n")
+    document = json.loads((run / "run.json").read_text())
+    told = {key: document["recipe"][key] for key in ("cache", "class_weights", "foreground")}
+    assert told == {"cache": "fp32", "class_weights": "inverse", "foreground": ["dog", "cat"]}
+    assert document["palette"]["names"] == ["background", "dog+cat"]
+    assert "limner: features: 0 MB in " in outcome.err
+
+    for option in ("--cache=fp32", "--class-weights=none", "--foreground=cat", "--foreground="):
+        refused = limner("train", run, option)
+        assert (refused.code, refused.out, refused.err.count("\n")) == (2, "", 1)
+        assert "a run goes on as it began" in refused.err
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ("--cache fp16", "fp16"),
+        ("--class-weights twice", "twice"),
+        ("--cache fp32 --set views=0", "views"),
+        ("--class-weights root --set task=colorize --set network=cnn", "class_weights"),
+    ],
+)
+def test_short_options_that_will_not_do_are_one_line(
+    limner: RUN, fits: list[Any], classes: Path, tmp_path: Path, options: str, says: str
+) -> None:
+    outcome = limner("train", classes, "-o", tmp_path / "run", *options.split())
+    assert (outcome.code, outcome.out, outcome.err.count("\n")) == (2, "", 1)
+    assert says in outcome.err
+    assert fits == []
+
+
 def test_train_goes_on_with_a_run(limner: RUN, fits: list[Any], tmp_path: Path) -> None:
     assert limner("train", tmp_path).code == 0
     assert fits == [("resume", tmp_path)]

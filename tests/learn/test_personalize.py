@@ -1,5 +1,6 @@
 """A model learns a person's colors: what changes, how much, and what stays."""
 
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,9 +10,15 @@ import torch
 from PIL import Image
 
 from limner.card import Card, Model
-from limner.errors import ModelError
+from limner.dataset import find
+from limner.errors import DataError, ModelError
+from limner.learn import fit
+from limner.learn.batches import Batch
+from limner.learn.data import load as load_pictures
 from limner.learn.export import load
-from limner.learn.personalize import personalize
+from limner.learn.personalize import in_color, personalize, recipe_of
+from limner.learn.run import Run
+from limner.learn.sources import cut
 from limner.paint.painter import Painter
 
 Released = Callable[[], tuple[Card, Path]]
@@ -72,14 +79,19 @@ def test_the_card_tells_of_it(personal: tuple[Path, Path], album: Path) -> None:
 
 
 def test_strength_blends(
-    personal: tuple[Path, Path], released: Released, album: Path, tmp_path: Path
+    personal: tuple[Path, Path], album: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source, full = personal
+    old, new = (load(path)[0].state_dict() for path in (source, full))
+    written: list[dict[str, torch.Tensor]] = []
+    monkeypatch.setattr(  # writing a file takes seconds
+        "limner.learn.personalize.export",
+        lambda network, *_, **more: written.append(network.state_dict()),
+    )
     for strength in (0.0, 0.25):
         path = tmp_path / f"{strength}.onnx"
         personalize(source, str(album), path, steps=STEPS, strength=strength)
-        old, new, mild = (load(one)[0].state_dict() for one in (source, full, path))
-        for name, value in mild.items():
+        for name, value in written[-1].items():
             if value.is_floating_point():
                 torch.testing.assert_close(value, torch.lerp(old[name], new[name], strength))
 
@@ -105,3 +117,50 @@ def test_nothing_is_replaced_unasked(released: Released, album: Path, tmp_path: 
     with pytest.raises(ModelError, match=r"mine.onnx: exists already; .*--overwrite"):
         personalize(released()[1], str(album), path, steps=1)
     assert path.read_bytes() == b"mine"
+
+
+def test_an_album_has_enough_for_a_batch(released: Released, tmp_path: Path) -> None:
+    """However few photographs there are, those that are not held out fill one."""
+    card, _ = released()
+    for count in range(1, 24):
+        Image.new("RGB", (8, 8), "red").save(tmp_path / f"{count:02}.png")
+        recipe = recipe_of(card, "last", str(tmp_path), 10, 0)
+        if count > 1:
+            learned, held = cut(count, find(str(tmp_path), "train"), recipe, "album", 1.0)
+            assert 1 <= recipe.batch <= len(learned)
+            assert len(held) == max(1, count // 5)
+    assert recipe.batch == 16
+
+
+def test_stopped_is_not_written(
+    released: Released, album: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    learn = fit.learn
+
+    def interrupted(run: Run, batch: Batch) -> torch.Tensor:
+        signal.raise_signal(signal.SIGINT)
+        return learn(run, batch)
+
+    monkeypatch.setattr(fit, "learn", interrupted)
+    with pytest.raises(fit.Stopped, match=r"mine\.onnx: stopped, not written") as error:
+        personalize(released()[1], str(album), tmp_path / "mine.onnx", steps=3)
+    assert len(str(error.value).splitlines()) == 1
+    assert "limner train" not in str(error.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_grey_photographs_teach_no_color(
+    released: Released, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "grey"
+    folder.mkdir()
+    for index in range(6):
+        Image.new("L", (40, 40), 40 * index).save(folder / f"{index}.png")
+    monkeypatch.setattr(fit, "start", lambda *_, **more: pytest.fail("training began"))
+    with pytest.raises(DataError, match="grey: all its photographs are grey"):
+        personalize(released()[1], str(folder), tmp_path / "mine.onnx", steps=1)
+    with Image.open(folder / "5.png") as image:
+        mixed = image.convert("RGB")
+    mixed.putpixel((3, 4), (200, 190, 180))
+    mixed.save(folder / "5.png")
+    assert in_color(load_pictures(find(str(folder), "train")))

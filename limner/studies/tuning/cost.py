@@ -16,6 +16,7 @@ from limner.accounting.account import account
 from limner.accounting.rows import Totals
 from limner.learn import machine
 from limner.learn.data import Pictures
+from limner.learn.features import last_inputs
 from limner.learn.fit import loss_of
 from limner.learn.run import Run, assemble, build
 from limner.learn.sources import MaskSources
@@ -32,12 +33,14 @@ MEGA = 1e6
 @dataclass(frozen=True)
 class Cost:
     """Of one arm at one side. Seconds of each step's forward pass (with the loss), and of its
-    backward pass with the optimizer's step. Bytes of the process before the network was there, with
-    it, and at most (None where the system does not tell). counted: the account's totals of what is
-    computed in a step."""
+    backward pass with the optimizer's step; of each pass that computes a batch's features, which
+    are then kept (none where nothing is). Bytes of the process before the network was there, with
+    it, and at most over the steps (None where the system does not tell). counted: the account's
+    totals of what is computed in a step."""
 
     forward: list[float]
     backward: list[float]
+    keeping: list[float]
     empty: int | None
     built: int | None
     peak: int | None
@@ -82,19 +85,22 @@ def learned(recipe: Recipe, arm: str) -> tuple[str, ...]:
 def measure(recipe: Recipe, cached: bool, steps: int) -> Cost:
     """Time so many training steps on one random batch, after a few to warm up, on one thread.
 
-    With kept features the network does not run: its last layer sees numbers of their shape.
+    With kept features the network does not run in a step: its last layer sees numbers of their
+    shape. What it takes to compute them is timed afterwards.
     """
     torch.set_num_threads(1)
     machine.keep_memory()  # as training does
+    warm_up(recipe)
     empty = resident("VmRSS")
     run = random_run(recipe)
-    inputs, classes = run.batches(0)
+    pictures, classes = run.batches(0)
+    inputs = pictures
     if cached:
         run.learner = run.network.get_submodule(run.network.last_layer)
         inputs = torch.rand(recipe.batch, *features_of(run))
     inputs = inputs.contiguous(memory_format=torch.channels_last)
     built = resident("VmRSS")
-    forward, backward = [], []
+    forward, backward, keeping = [], [], []
     for _ in range(WARM + steps):
         begin = time.perf_counter()
         loss = loss_of(run.learner(inputs), classes, run.class_weights)
@@ -105,9 +111,21 @@ def measure(recipe: Recipe, cached: bool, steps: int) -> Cost:
         forward.append(middle - begin)
         backward.append(time.perf_counter() - middle)
     peak = resident("VmHWM")
+    for _ in range(WARM + steps if cached else 0):
+        begin = time.perf_counter()
+        last_inputs(run, pictures)
+        keeping.append(time.perf_counter() - begin)
     seen = tuple(inputs.shape[1:])
     counted = account(run.learner, input=seen, batch=recipe.batch).totals
-    return Cost(forward[WARM:], backward[WARM:], empty, built, peak, counted)
+    return Cost(forward[WARM:], backward[WARM:], keeping[WARM:], empty, built, peak, counted)
+
+
+def warm_up(recipe: Recipe) -> None:
+    """Load the code that the network and the optimizer load when they are first used, so that its
+    100 MB do not count as theirs."""
+    with torch.device("meta"):
+        build(recipe, voc_labels(), pretrained=False)
+    torch.optim.Adam([torch.zeros(1, requires_grad=True)])
 
 
 def random_run(recipe: Recipe) -> Run:
@@ -138,7 +156,8 @@ def cost_table(costs: Costs, batch: int, busy: float) -> Table:
     rows = [
         (
             arm, side, one.counted.trainable, f"{1e3 * one.step:.4g}", f"{100 * one.ratio:.0f} %",
-            f"{100 * backward(one.counted):.3g} %", megabytes(one.empty), megabytes(one.grown),
+            f"{100 * backward(one.counted):.3g} %", milliseconds(one.keeping),
+            megabytes(one.empty), megabytes(one.grown),
             megabytes(one.counted.peak_training), megabytes(one.counted.saved),
         )
         for (arm, side), one in costs.items()
@@ -146,11 +165,13 @@ def cost_table(costs: Costs, batch: int, busy: float) -> Table:
     header = (
         "what learns", "side, px", "parameters that learn", "step, ms (median)",
         "backward over forward, measured", "backward over forward, counted",
+        "keeping a batch's features, ms (median)",
         "process before, MB", "grown, MB", "counted peak, MB", "counted, saved for backward, MB",
     )  # fmt: skip
     note = (
         f"Steps on {batch} random pictures, random weights, Adam, float32, one thread, each row in "
-        "a fresh process. Before: the interpreter and torch. Grown: at most, over that; of kept "
+        "a fresh process. Features are kept once for each view. Before: the interpreter and torch. "
+        "Grown: at most, over that; of kept "
         "features it holds the idle network, too. Counted: the account of what is computed in a "
         f"step (of kept features the last layer alone). Load average before: {busy:.2f}."
     )
@@ -160,6 +181,11 @@ def cost_table(costs: Costs, batch: int, busy: float) -> Table:
 def backward(totals: Totals) -> float:
     """Connections of a backward pass over those of the forward pass."""
     return (totals.input_gradient + totals.weight_gradient) / totals.training_forward
+
+
+def milliseconds(seconds: Sequence[float]) -> str:
+    """The median."""
+    return f"{1e3 * statistics.median(seconds):.4g}" if seconds else "-"
 
 
 def megabytes(value: int | None) -> str:

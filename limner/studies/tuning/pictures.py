@@ -7,6 +7,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from limner.masks.check import check_sides
 from limner.masks.labels import IGNORED
 from limner.masks.png import read_mask
 from limner.masks.sets import find_labelled
@@ -14,22 +15,24 @@ from limner.picture import read_rgb
 from limner.segment.overlay import overlaid
 from limner.segment.segmenter import Segmenter
 
-SHOWN = 4  # pictures of each split
+SPLITS = ("train", "val")
+SHOWN = 4  # pictures of each split, at most
 COLUMNS = ("picture", "truth", "said", "where wrong")
 WRONG = np.array([[0, 0, 0], [220, 20, 20]], np.uint8)  # right stays as it is, wrong is red
 
 
 def picture_figure(base: Path, data: str) -> Figure:
-    """Rows of pictures of the train and val splits, spread evenly over each."""
+    """Rows of pictures of both splits, spread evenly over each. Raises DataError for a mask that is
+    not its picture's."""
     rows = []
     segmenter = Segmenter(base)
-    for split in ("train", "val"):
+    for split in SPLITS:
         found = find_labelled(data, split)
-        for index in np.linspace(0, len(found) - 1, SHOWN).astype(int):
+        for index in np.unique(np.linspace(0, len(found) - 1, SHOWN).astype(int)):
             path, mask = found.pictures.files[index], found.masks[index]
-            truth = read_mask(mask, found.labels)
-            said = segmenter.segment(path).mask
-            rows.append((split, read_rgb(path), truth, said))
+            rgb, truth = read_rgb(path), read_mask(mask, found.labels)
+            check_sides(mask, truth, *rgb.shape[:2])
+            rows.append((split, rgb, truth, segmenter.segment(path).mask))
     colors = segmenter.model.card.palette.swatches()
     figure = Figure(figsize=(2.4 * len(COLUMNS), 1.9 * len(rows)), layout="constrained")
     FigureCanvasAgg(figure)

@@ -4,9 +4,10 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from statistics import mean
 from typing import Any
 
 import torch
@@ -14,8 +15,8 @@ import torch
 from limner.files import write_atomically
 from limner.learn import fit
 from limner.learn.export import load
-from limner.learn.run import assemble, build
-from limner.learn.sources import MaskSources, gather_masks
+from limner.learn.run import Run, assemble, build
+from limner.learn.sources import MaskSources
 from limner.networks import Network
 from limner.recipe import Recipe
 from limner.studies.record import FORMAT, Record, origin, read
@@ -26,86 +27,104 @@ from limner.studies.tuning.cost import ALL, CACHED, LAST, learned
 UNTOUCHED = "the head as it was"
 EQUAL_STEPS, EQUAL_TIME = "equal steps", "equal time"
 SCORES = ("loss", "accuracy", "mean_iou")
-RATES = {ALL: 1e-4, LAST: 1e-2, CACHED: 1e-2}  # chosen on the first seed's held-out pictures
+RATES = {ALL: 1e-4, LAST: 1e-2, CACHED: 1e-2}  # a new layer alone bears more than what is known
 MOST_STEPS = 20_000  # however much time there is
 
-Done = Callable[[int, int], None]
 Qualities = Mapping[tuple[str, str], list[Record]]  # by arm and what is equal; a record a seed
 
 
 def qualities(
-    base: Path, recipe: Recipe, steps: int, seeds: int, folder: Path, done: Done
+    base: Path, recipe: Recipe, sources: MaskSources, steps: int, seeds: int, folder: Path
 ) -> Qualities:
     """Every arm from the model `base`, with a new last layer that each seed draws.
 
     For equal time an arm goes on for as long as tuning all takes for its steps. Finished runs are
     found again in the folder by the hash of what they depend on.
     """
-    sources = gather_masks(recipe, None)
-    found: dict[tuple[str, str], list[Record]] = {(UNTOUCHED, ""): []}
-    found[UNTOUCHED, ""].append(carry_out(base, recipe, UNTOUCHED, 0, sources, folder))
-    total = 5 * seeds
+    untouched = carry_out(base, recipe, UNTOUCHED, 1, sources, folder)
+    found: dict[tuple[str, str], list[Record]] = {(UNTOUCHED, ""): [untouched]}
     for seed in range(seeds):
         seeded = replace(recipe, seed=seed)
         equal = {}
         for arm in (ALL, LAST, CACHED):
             equal[arm] = carry_out(base, seeded, arm, steps, sources, folder)
             found.setdefault((arm, EQUAL_STEPS), []).append(equal[arm])
-            done(sum(map(len, found.values())) - 1, total)
         for arm in (LAST, CACHED):
             longer = round(steps * equal[ALL]["seconds"] / equal[arm]["seconds"])
-            record = carry_out(base, seeded, arm, min(longer, MOST_STEPS), sources, folder)
+            longer = min(max(1, longer), MOST_STEPS)
+            record = carry_out(base, seeded, arm, longer, sources, folder)
             found.setdefault((arm, EQUAL_TIME), []).append(record)
-            done(sum(map(len, found.values())) - 1, total)
     return found
 
 
 def carry_out(
     base: Path, recipe: Recipe, arm: str, steps: int, sources: MaskSources, folder: Path
 ) -> Record:
-    """One run, or its record."""
-    settings = {
-        "arm": arm,
-        "base": hashlib.sha256(base.read_bytes()).hexdigest(),
-        "data": sources.described,
-        "recipe": {**recipe.to_dict(), "steps": steps},
-    }
+    """One run, or its record. Raises Stopped after Ctrl-C: it is then begun anew, the others are
+    kept."""
+    wanted = replace(
+        recipe,
+        epochs=0,
+        steps=steps,
+        learn=learned(recipe, arm),
+        cache="fp32" if arm == CACHED else "none",
+        learning_rate=RATES.get(arm, recipe.learning_rate),
+    )
+    settings = settings_of(base, wanted, arm, sources)
     text = json.dumps(settings, sort_keys=True).encode()
     name = hashlib.sha256(text).hexdigest()[:16]
     path = folder / "runs" / f"{name}.json"
     if os.path.isfile(path):
         return read(path)
-    learning = arm != UNTOUCHED
-    wanted = replace(
-        recipe,
-        epochs=0,
-        steps=max(1, steps),
-        learn=learned(recipe, arm),
-        cache="fp32" if arm == CACHED else "none",
-        learning_rate=RATES.get(arm, recipe.learning_rate),
-    )
     with tempfile.TemporaryDirectory() as place:
-        network = started(base, wanted, sources, fresh=learning)
+        network = started(base, wanted, sources, fresh=arm != UNTOUCHED)
         run = assemble(Path(place), wanted, sources, network, "fp32", torch.device("cpu"))
-        if learning:
-            fit.fit(run)
-            lines = (Path(place) / "metrics.jsonl").read_text().splitlines()
-            scores = json.loads(lines[-1])["validation"]
-        else:
-            held = list(sources.validation(wanted, network.stride))
-            scores = fit.validate(run, held)
+        try:
+            scores = scored(run, arm)
+        except fit.Stopped as stopped:
+            raise fit.Stopped(
+                f"{folder}: stopped; finished runs are kept, call the same study again to go on"
+            ) from stopped
     record = {
         "format": FORMAT,
         "key": name,
         "settings": settings,
         "steps": run.step,
         "seconds": run.seconds,
-        "trainable": sum(p.numel() for p in run.network.parameters() if p.requires_grad),
+        "trainable": 0 if arm == UNTOUCHED else trainable(run),
         "scores": {key: round(scores[key], 6) for key in SCORES},
         **origin(),
     }
     write_atomically(path, (json.dumps(record) + "\n").encode())
     return record
+
+
+def settings_of(base: Path, recipe: Recipe, arm: str, sources: MaskSources) -> dict[str, Any]:
+    """All that a run depends on, for its seconds the threads too; no names, no folders."""
+    own = recipe.to_dict()
+    del own["name"], own["data"]
+    return {
+        "arm": arm,
+        "base": hashlib.sha256(base.read_bytes()).hexdigest(),
+        "data": list(sources.described.values()),
+        "recipe": own,
+        "threads": torch.get_num_threads(),
+    }
+
+
+def scored(run: Run, arm: str) -> dict[str, float]:
+    """Train the run, unless it is of the untouched head, and score it on the held-out pictures."""
+    if arm == UNTOUCHED:
+        return fit.validate(run, list(run.sources.validation(run.recipe, run.network.stride)))
+    fit.fit(run)
+    lines = (run.folder / "metrics.jsonl").read_text().splitlines()
+    scores: dict[str, float] = json.loads(lines[-1])["validation"]
+    return scores
+
+
+def trainable(run: Run) -> int:
+    """Parameters that learn."""
+    return sum(p.numel() for p in run.network.parameters() if p.requires_grad)
 
 
 def started(base: Path, recipe: Recipe, sources: MaskSources, fresh: bool) -> Network:
@@ -120,24 +139,24 @@ def quality_table(qualities: Qualities, held: int) -> Table:
     """Scores of every arm."""
     rows = []
     for (arm, equal), records in qualities.items():
-        seconds = [record["seconds"] for record in records]
+        seconds, steps = ([record[key] for record in records] for key in ("seconds", "steps"))
         scores = [
             told(over_seeds([record["scores"][name] for record in records])) for name in SCORES
         ]
         rows.append(
             (
-                arm, equal or "-", len(records), records[0]["trainable"] if equal else 0,
-                records[0]["steps"], f"{sum(seconds) / len(seconds):.1f}", *scores,
+                arm, equal or "-", len(records), records[0]["trainable"], round(mean(steps)),
+                f"{mean(seconds):.1f}", *scores,
             )
         )  # fmt: skip
     header = (
-        "what learns", "what is equal", "seeds", "parameters that learn", "steps",
-        "seconds in steps", "loss, nats", "accuracy", "mean IoU",
+        "what learns", "what is equal", "seeds", "parameters that learn", "steps (mean)",
+        "seconds in steps (mean)", "loss, nats", "accuracy", "mean IoU",
     )  # fmt: skip
     note = (
-        f"On the middle squares of {held} pictures cut from training, at the stride. All but the "
-        "first row begin with a new last layer; kept features were computed before the steps, and "
-        "that time is not in the seconds."
+        f"On the middle squares of {held} pictures cut from training, at the stride; the base did "
+        "not learn from them. All but the first row begin with a new last layer; kept features "
+        "were computed before the steps, and that time is not in the seconds."
     )
     return Table("What tuning brings", header, rows, note)
 

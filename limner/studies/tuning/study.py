@@ -6,12 +6,15 @@ again. Nothing is fetched.
 """
 
 import os
+import statistics
 from dataclasses import asdict
+from pathlib import Path
 
 from matplotlib.figure import Figure
 
 from limner import weights
 from limner.card import Model
+from limner.evaluate.masks import check_labels
 from limner.learn.sources import gather_masks
 from limner.masks.sets import find_labelled
 from limner.recipe import Recipe
@@ -28,7 +31,7 @@ from limner.studies.tuning.cost import (
     costs,
     megabytes,
 )
-from limner.studies.tuning.pictures import picture_figure
+from limner.studies.tuning.pictures import SPLITS, picture_figure
 from limner.studies.tuning.quality import (
     EQUAL_STEPS,
     EQUAL_TIME,
@@ -47,7 +50,7 @@ BATCH, STEPS = 2, 5  # of what is timed
 QUICK_SIDES, QUICK_STEPS = (32, 64), 2
 SEEDS, TUNED = 3, 60  # of what is scored: seeds, and steps of 16 pictures
 QUICK_SEEDS, QUICK_TUNED = 1, 5
-HOLDOUT = 90
+HOLDOUT = 90  # those of recipes/voc.toml: the model has not learned from them
 BUSY = 0.5  # processes that run beside, on average, from which on a machine is not idle
 
 
@@ -57,27 +60,31 @@ def plan(setting: Setting) -> Arms:
 
 
 def check(data: str) -> None:
-    """Raise DataError unless the set has masks."""
-    find_labelled(data, "train")
+    """Raise DataError unless the set has masks of the base's classes in both splits."""
+    card = Model(weights.path(BASE)).card
+    for split in SPLITS:
+        check_labels(find_labelled(data, split).labels, (), card, data)
 
 
 def answer(setting: Setting, records: Records) -> Answer:
     quick = setting.quick
     busy = os.getloadavg()[0]
     sides, steps = (QUICK_SIDES, QUICK_STEPS) if quick else (SIDES, STEPS)
-    counted = costs(timed_recipe(), sides, steps)
+    seeds, tuned = (QUICK_SEEDS, QUICK_TUNED) if quick else (SEEDS, TUNED)
     base = weights.path(BASE)
-    recipe = scored_recipe(setting.data)
-    found = qualities(
-        base,
-        recipe,
-        QUICK_TUNED if quick else TUNED,
-        QUICK_SEEDS if quick else SEEDS,
-        setting.folder,
-        lambda done, total: None,
-    )
-    held = sum(map(len, gather_masks(recipe, None).held))
-    return concluded(counted, found, busy, held, {"pictures": picture_figure(base, setting.data)})
+    recipe = scored_recipe(base, setting.data)
+    sources = gather_masks(recipe, None)  # before anything that takes long: it may refuse the set
+    counted = costs(timed_recipe(), sides, steps)
+    found = qualities(base, recipe, sources, tuned, seeds, setting.folder)
+    held = sum(map(len, sources.held))
+    shown = {"pictures": picture_figure(base, setting.data)}
+    answered = concluded(counted, found, busy, held, shown)
+    if quick:
+        answered.verdict.append(
+            f"A quick look (pictures of {sides[0]} and {sides[1]} px to time, {tuned} steps to "
+            "score): it shows the way, no more."
+        )
+    return answered
 
 
 def timed_recipe() -> Recipe:
@@ -95,9 +102,9 @@ def timed_recipe() -> Recipe:
     )
 
 
-def scored_recipe(data: str) -> Recipe:
-    """The embedded model's network on the set's own training pictures, some of them held out."""
-    arguments = Model(weights.path(BASE)).card.network["arguments"]
+def scored_recipe(base: Path, data: str) -> Recipe:
+    """The base's network on the set's own training pictures, some of them held out."""
+    arguments = Model(base).card.network["arguments"]
     return Recipe(
         name="tuning",
         task="segment",
@@ -174,9 +181,11 @@ def told_of_scores(found: Qualities) -> list[str]:
     last = gains(found, LAST, EQUAL_STEPS)
     beside = over_seeds([value - whole for value in last])
     gained = {
-        "above": ": it gains on the head that was deleted.",
         "one": ".",
-    }.get(sign(beside), ": on classes that the network knew, a new head gains nothing.")
+        "none": ": on classes that the network knew, no gain of a new head can be told.",
+        "above": ": it gains on the head that was deleted.",
+        "below": ": on classes that the network knew, a new head gains nothing.",
+    }[sign(beside)]
     lines = [
         f"C3: the head that was deleted has a mean IoU of {whole:.3f} on held-out pictures; a new "
         f"last layer relearns it to {told(over_seeds(last))} ({weighed(beside, 'better', 'worse')} "
@@ -214,8 +223,8 @@ def told_of_backward(costs: Costs) -> str:
     ]
     return (
         f"C4, backward over forward ({'; '.join(parts)}): the write-up's 200 % is what the "
-        "connections come to where all learns, less the first layer's, which pass no gradient on; "
-        "it is not what one layer costs."
+        "connections come to where all learns, but for the first layer, which need not say what "
+        "its input should have been; it is not what one layer costs."
     )
 
 
@@ -223,11 +232,13 @@ def told_of_cache(costs: Costs) -> str:
     """C4: the price of the last layer."""
     small = sides_of(costs)[0]
     times = {arm: costs[arm, small].step for arm in (ALL, LAST, CACHED)}
+    keeping = statistics.median(costs[CACHED, small].keeping)
     return (
         f"C4, compute at {small} px: a step takes {1e3 * times[ALL]:.0f} ms for all, "
         f"{1e3 * times[LAST]:.0f} ms for the last layer, {1e3 * times[CACHED]:.2f} ms for the last "
         f"layer from kept features: {times[ALL] / times[LAST]:.1f} and "
-        f"{times[LAST] / times[CACHED]:,.0f} times less. Only kept features make it O(1)."
+        f"{times[LAST] / times[CACHED]:,.0f} times less. Only kept features make it O(1); to keep "
+        f"those of a batch takes {1e3 * keeping:.0f} ms, once for each view."
     )
 
 
