@@ -2,10 +2,10 @@
 
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from limner.batch.plan import ColorJob, Job, SegmentJob, make_folders
 from limner.errors import LimnerError, PictureError
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Result:
+class ColorResult:
     """What became of one picture; where `error` is set, nothing but the input is known."""
 
     input: Path
@@ -28,6 +28,10 @@ class Result:
     certainty: float | None = None  # mean over the picture, 0..1
     error: str | None = None
     colors_ignored: bool = False
+
+    def written(self) -> tuple[Path | None, ...]:
+        """The results that are told."""
+        return (self.output,)
 
     def to_json(self) -> dict[str, Any]:
         """The picture's entry in `limner colorize --json`."""
@@ -49,12 +53,20 @@ class SegmentResult:
     classes: dict[str, float] | None = None  # name -> share of the pixels
     error: str | None = None
 
+    def written(self) -> tuple[Path | None, ...]:
+        """The results that are told."""
+        return self.overlay, self.mask
+
     def to_json(self) -> dict[str, Any]:
         """The picture's entry in `limner segment --json`."""
         return _plain(self)
 
 
-def _plain(result: Result | SegmentResult) -> dict[str, Any]:
+Result = TypeVar("Result", ColorResult, SegmentResult)
+AnyJob = TypeVar("AnyJob", ColorJob, SegmentJob)
+
+
+def _plain(result: ColorResult | SegmentResult) -> dict[str, Any]:
     """A result for JSON: paths as text."""
     return {
         key: str(value) if isinstance(value, Path) else value
@@ -62,37 +74,39 @@ def _plain(result: Result | SegmentResult) -> dict[str, Any]:
     }
 
 
-def run(
+def color(
     jobs: Sequence[ColorJob], painter: "Painter", *, quality: int = 95, overwrite: bool = False
-) -> Iterator[Result]:
+) -> Iterator[ColorResult]:
     """Color the jobs in their order and yield each result as soon as its files are written.
 
     `quality` (1..100) is that of JPEG and WebP. What is wrong with one picture (a LimnerError) is
     its result's `error`; anything else, an interruption too, ends the run.
     """
-    make_folders(jobs)
-    for job in jobs:
-        start = time.perf_counter()
-        try:
-            _refuse_existing(job, overwrite)
-            result = _color(job, painter, quality, overwrite)
-        except LimnerError as error:
-            result = Result(job.input, error=str(error))
-        yield replace(result, seconds=round(time.perf_counter() - start, 3))
+    return _each(jobs, lambda job: _color(job, painter, quality, overwrite), ColorResult, overwrite)
 
 
-def run_segments(
+def segment(
     jobs: Sequence[SegmentJob], segmenter: "Segmenter", *, overwrite: bool = False
 ) -> Iterator[SegmentResult]:
-    """Segment the jobs, as `run` colors."""
+    """Segment the jobs, as `color` colors."""
+    return _each(jobs, lambda job: _segment(job, segmenter, overwrite), SegmentResult, overwrite)
+
+
+def _each(
+    jobs: Sequence[AnyJob],
+    make: Callable[[AnyJob], Result],
+    kind: Callable[..., Result],
+    overwrite: bool,
+) -> Iterator[Result]:
+    """Do the jobs one after the other; `kind` makes the result of one that failed."""
     make_folders(jobs)
     for job in jobs:
         start = time.perf_counter()
         try:
             _refuse_existing(job, overwrite)
-            result = _segment(job, segmenter, overwrite)
+            result = make(job)
         except LimnerError as error:
-            result = SegmentResult(job.input, error=str(error))
+            result = kind(job.input, error=str(error))
         yield replace(result, seconds=round(time.perf_counter() - start, 3))
 
 
@@ -102,14 +116,14 @@ def _refuse_existing(job: Job, overwrite: bool) -> None:
             raise PictureError(f"{target}: exists already; add --overwrite to replace it")
 
 
-def _color(job: ColorJob, painter: "Painter", quality: int, overwrite: bool) -> Result:
+def _color(job: ColorJob, painter: "Painter", quality: int, overwrite: bool) -> ColorResult:
     painting = painter.colorize(job.input)
     painting.save(job.output, quality=quality, overwrite=overwrite)
     if job.certainty:
         _write(painting.certainty_picture(), job.certainty, overwrite)
     if job.compare:
         _write(painting.compare_picture(), job.compare, overwrite)
-    return Result(
+    return ColorResult(
         job.input,
         job.output,
         painting.width,

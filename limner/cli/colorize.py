@@ -1,17 +1,16 @@
 """`limner colorize`: photographs and folders in, colored pictures out."""
 
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from limner.cli.options import Device, Json, MaxPixels, Overwrite, Photos, Recursive, real, whole
-from limner.cli.terminal import Progress, print_json, say
+from limner.cli.terminal import print_json, say, watch
 
 if TYPE_CHECKING:
-    from limner.batch.run import Result
+    from limner.batch.run import ColorResult
 
 SOME_FAILED = 1
 
@@ -87,8 +86,8 @@ def colorize(
       limner colorize album attic -o colorized --recursive --compare
       limner colorize old.jpg -o colorized --certainty --json
     """
+    from limner.batch import run
     from limner.batch.plan import plan
-    from limner.batch.run import run
     from limner.paint.painter import Painter
 
     start = time.monotonic()
@@ -103,32 +102,18 @@ def colorize(
         device=device,
         max_pixels=max_pixels,
     )
-    results = _watch(run(jobs, painter, quality=quality, overwrite=overwrite), len(jobs), json)
+    running = run.color(jobs, painter, quality=quality, overwrite=overwrite)
+    results: list[ColorResult] = []
+    for result in watch(running, len(jobs), json):
+        if result.colors_ignored and not any(before.colors_ignored for before in results):
+            say(
+                f"{result.input}: has colors of its own; they are ignored, "
+                "the light alone is read (said once)"
+            )
+        results.append(result)
     colored = sum(result.error is None for result in results)
     say(f"{colored} of {len(jobs)} pictures colored in {time.monotonic() - start:.1f} s")
     if json:
         print_json({"model": model, "pictures": [result.to_json() for result in results]})
     if colored < len(jobs):
         raise typer.Exit(SOME_FAILED)
-
-
-def _watch(running: Iterator["Result"], total: int, json: bool) -> list["Result"]:
-    """Say what becomes of each picture while the batch runs; all results."""
-    results: list[Result] = []
-    warned = False
-    with Progress("pictures") as progress:
-        progress.update(0, total)
-        for result in running:
-            results.append(result)
-            progress.update(len(results), total)
-            if result.error is not None:
-                say(result.error)
-            elif not json:
-                print(result.output, flush=True)
-            if result.colors_ignored and not warned:
-                warned = True
-                say(
-                    f"{result.input}: has colors of its own; they are ignored, "
-                    "the light alone is read (said once)"
-                )
-    return results

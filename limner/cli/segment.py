@@ -1,17 +1,13 @@
 """`limner segment`: photographs and folders in; what each pixel shows out."""
 
 import time
-from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from limner.cli.options import Device, Json, MaxPixels, Overwrite, Photos, Recursive
-from limner.cli.terminal import Progress, print_json, say
-
-if TYPE_CHECKING:
-    from limner.batch.run import SegmentResult
+from limner.cli.terminal import print_json, say, watch
 
 SOME_FAILED = 1
 
@@ -42,32 +38,18 @@ def segment(
       limner segment album -o parts --recursive
       limner segment horse.jpg -o parts --json
     """
+    from limner.batch import run
     from limner.batch.plan import plan_segments
-    from limner.batch.run import run_segments
     from limner.segment.segmenter import Segmenter
 
     start = time.monotonic()
     jobs = plan_segments(photos, output, recursive=recursive)
     segmenter = Segmenter(model, device=device, max_pixels=max_pixels)
-    results = _watch(run_segments(jobs, segmenter, overwrite=overwrite), len(jobs), json)
+    running = run.segment(jobs, segmenter, overwrite=overwrite)
+    results = list(watch(running, len(jobs), json))
     done = sum(result.error is None for result in results)
     say(f"{done} of {len(jobs)} pictures segmented in {time.monotonic() - start:.1f} s")
     if json:
         print_json({"model": model, "pictures": [result.to_json() for result in results]})
     if done < len(jobs):
         raise typer.Exit(SOME_FAILED)
-
-
-def _watch(running: Iterator["SegmentResult"], total: int, json: bool) -> list["SegmentResult"]:
-    """Say what becomes of each picture while the batch runs; all results."""
-    results = []
-    with Progress("pictures") as progress:
-        progress.update(0, total)
-        for result in running:
-            results.append(result)
-            progress.update(len(results), total)
-            if result.error is not None:
-                say(result.error)
-            elif not json:
-                print(result.overlay, result.mask, sep="\n", flush=True)
-    return results

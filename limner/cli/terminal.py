@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -11,6 +11,8 @@ from limner.errors import MissingExtra
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
+
+    from limner.batch.run import Result
 
 LEARN = ("torch", "onnx", "onnxscript", "safetensors", "timm")  # what [learn] installs
 PIPE_SECONDS = 10.0  # between two plain lines of progress where stderr is no terminal
@@ -86,6 +88,20 @@ class Progress:
     ) -> None:
         if self.bar is not None:
             self.bar.stop()
+
+
+def watch(running: Iterator["Result"], total: int, json: bool) -> Iterator["Result"]:
+    """Say what becomes of each picture while a batch runs, and pass it on: its error to stderr, or
+    unless `json` the paths of what was written of it to stdout."""
+    with Progress("pictures") as progress:
+        progress.update(0, total)
+        for done, result in enumerate(running, 1):
+            progress.update(done, total)
+            if result.error is not None:
+                say(result.error)
+            elif not json:
+                print(*result.written(), sep="\n", flush=True)
+            yield result
 
 
 def _bar() -> "Bar":

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from limner.batch import run
 from limner.batch.plan import plan, plan_segments
-from limner.batch.run import Result, SegmentResult, run, run_segments
+from limner.batch.run import ColorResult, SegmentResult
 from limner.errors import LimnerError, ModelError
 from limner.palette import Palette
 from limner.picture import Picture, open_picture, write_strips
@@ -58,10 +59,10 @@ def folder_of(tmp_path: Path, *names: str) -> Path:
     return folder
 
 
-def results(folder: Path, out: Path, **options: object) -> Iterator[Result]:
+def results(folder: Path, out: Path, **options: object) -> Iterator[ColorResult]:
     beside = {key: True for key in options if key in ("certainty", "compare")}
     rest = {key: value for key, value in options.items() if key not in beside}
-    return run(plan([folder], out, **beside), Painter(), **rest)  # type: ignore[arg-type]
+    return run.color(plan([folder], out, **beside), Painter(), **rest)  # type: ignore[arg-type]
 
 
 def test_each_picture_has_its_result_in_order(tmp_path: Path) -> None:
@@ -77,10 +78,10 @@ def test_each_picture_has_its_result_in_order(tmp_path: Path) -> None:
 
 def test_the_json_of_a_result_has_the_promised_keys() -> None:
     keys = ["input", "output", "width", "height", "seconds", "certainty", "error"]
-    good = Result(Path("a.jpg"), Path("out/a.jpg"), 3, 2, 0.5, 0.25, colors_ignored=True)
+    good = ColorResult(Path("a.jpg"), Path("out/a.jpg"), 3, 2, 0.5, 0.25, colors_ignored=True)
     assert list(good.to_json()) == keys
     assert list(good.to_json().values()) == ["a.jpg", "out/a.jpg", 3, 2, 0.5, 0.25, None]
-    bad = Result(Path("a.jpg"), error="a.jpg: broken").to_json()
+    bad = ColorResult(Path("a.jpg"), error="a.jpg: broken").to_json()
     assert list(bad.values()) == ["a.jpg", None, None, None, 0.0, None, "a.jpg: broken"]
 
 
@@ -98,7 +99,7 @@ def test_a_name_that_is_too_long_is_that_pictures_error(tmp_path: Path) -> None:
     folder = folder_of(tmp_path, "a.png", 245 * "b" + ".png")
     missing = tmp_path / (300 * "x" + ".png")
     jobs = plan([missing, folder], tmp_path / "out", compare=True)
-    painted = list(run(jobs, Painter()))  # type: ignore[arg-type]
+    painted = list(run.color(jobs, Painter()))  # type: ignore[arg-type]
     errors = [result.error for result in painted]
     assert "x.png: cannot be read (File name too long)" in str(errors[0])
     assert errors[1] is None
@@ -122,7 +123,7 @@ def test_an_existing_output_is_that_pictures_error_before_it_is_painted(tmp_path
     (tmp_path / "out" / "a.png").write_text("kept")
     painter = Painter()
     jobs = plan([folder], tmp_path / "out")
-    first, second = run(jobs, painter)  # type: ignore[arg-type]
+    first, second = run.color(jobs, painter)  # type: ignore[arg-type]
     assert "exists" in str(first.error)
     assert "--overwrite" in str(first.error)
     assert second.error is None
@@ -166,7 +167,7 @@ def test_a_place_that_cannot_be_written_ends_the_run_before_it_begins(tmp_path: 
     (tmp_path / "file").write_text("")
     painter = Painter()
     with pytest.raises(LimnerError, match="cannot be made"):
-        list(run(plan([folder], tmp_path / "file" / "out"), painter))  # type: ignore[arg-type]
+        list(run.color(plan([folder], tmp_path / "file" / "out"), painter))  # type: ignore[arg-type]
     assert painter.seen == []
 
 
@@ -175,7 +176,7 @@ Make = Callable[..., str]  # the fixture `segmenting`
 
 def segmented(model: str, folder: Path, out: Path, overwrite: bool = False) -> list[SegmentResult]:
     jobs = plan_segments([folder], out)
-    return list(run_segments(jobs, Segmenter(model), overwrite=overwrite))
+    return list(run.segment(jobs, Segmenter(model), overwrite=overwrite))
 
 
 def test_the_json_of_a_segmented_picture_has_the_promised_keys(
