@@ -311,3 +311,18 @@ def test_the_model_file_loads_back(exported: Callable[[str], tuple[Network, Path
     x = torch.rand(1, 3, 32, 48)
     with torch.inference_mode():
         assert torch.equal(again(x), network(x))
+
+
+@pytest.mark.parametrize("encoder", [OURS, "mobilenet_v3_large"])
+def test_batches_of_another_size_say_nearly_the_same(encoder: str) -> None:
+    """What a picture's logits depend on beside the picture: within 1e-3 of their deviation."""
+    torch.manual_seed(0)
+    network = DeepLabV3(encoder=encoder)
+    stir(network)
+    x = torch.rand(5, 3, 64, 64)
+    with torch.inference_mode():
+        together = network(x)
+        for size in (1, 2):
+            apart = torch.cat([network(part) for part in x.split(size)])
+            assert float((apart - together).std()) < 1e-3 * float(together.std())
+    assert float((together[0] - together[1]).std()) > 1e-3 * float(together.std())
