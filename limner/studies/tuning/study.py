@@ -132,12 +132,16 @@ def concluded(
     costs: Costs, found: Qualities, busy: float, held: int, pictures: dict[str, Figure]
 ) -> Answer:
     """The answer that the costs and the scores support."""
+    alone = busy <= BUSY
     verdict = [told_of_parts(costs), *told_of_scores(found), told_of_memory(costs)]
-    verdict += [told_of_backward(costs), told_of_cache(costs), told_of_sides(costs)]
-    if busy > BUSY:
+    verdict.append(told_of_backward(costs, alone))
+    if alone:
+        verdict.append(told_of_cache(costs))
+    verdict.append(told_of_sides(costs, alone))
+    if not alone:
         verdict.append(
-            f"C4: {busy:.1f} other processes ran when the timing began: it did not run alone; call "
-            "the study again on an idle machine."
+            f"C4, C5: {busy:.1f} other processes ran when the timing began: no finding on seconds; "
+            "call the study again on an idle machine."
         )
     batch = timed_recipe().batch
     bars = {
@@ -214,13 +218,13 @@ def told_of_memory(costs: Costs) -> str:
     )
 
 
-def told_of_backward(costs: Costs) -> str:
+def told_of_backward(costs: Costs, alone: bool) -> str:
+    """C4: the way back beside the way there; its seconds only if they were taken alone."""
     small = sides_of(costs)[0]
-    parts = [
-        f"{arm}: counted {100 * backward(costs[arm, small].counted):.3g} %, measured "
-        f"{100 * costs[arm, small].ratio:.3g} %"
-        for arm in (ALL, LAST)
-    ]
+    parts = []
+    for arm in (ALL, LAST):
+        measured = f", measured {100 * costs[arm, small].ratio:.3g} %" if alone else ""
+        parts.append(f"{arm}: counted {100 * backward(costs[arm, small].counted):.3g} %{measured}")
     return (
         f"C4, backward over forward ({'; '.join(parts)}): the write-up's 200 % is what the "
         "connections come to where all learns, but for the first layer, which need not say what "
@@ -242,17 +246,17 @@ def told_of_cache(costs: Costs) -> str:
     )
 
 
-def told_of_sides(costs: Costs) -> str:
-    """C5: what a doubled side costs."""
+def told_of_sides(costs: Costs, alone: bool) -> str:
+    """C5: what a doubled side costs; seconds only if they were taken alone."""
     small, large = sides_of(costs)
     parts = []
     for arm in (ALL, LAST, CACHED):
         a, b = costs[arm, small], costs[arm, large]
         grown = f"{b.grown / a.grown:.2f}" if a.grown and b.grown else "-"
+        seconds = f", seconds x {b.step / a.step:.2f}" if alone else ""
         parts.append(
             f"{arm}: parameters x {b.counted.parameters / a.counted.parameters:g}, connections x "
-            f"{b.counted.connections / a.counted.connections:.3g}, seconds x "
-            f"{b.step / a.step:.2f}, process x {grown}"
+            f"{b.counted.connections / a.counted.connections:.3g}{seconds}, process x {grown}"
         )
     return f"C5, from {small} to {large} px: {'; '.join(parts)}."
 

@@ -122,7 +122,11 @@ def test_one_seed_is_no_finding(make_costs: MakeCosts, make_qualities: MakeQuali
 
 def test_a_busy_machine_is_said(make_costs: MakeCosts, make_qualities: MakeQualities) -> None:
     answer = conclude(make_costs(), make_qualities(), busy=2.5)
-    assert "C4: 2.5 other processes ran" in answer.verdict[-1]
+    assert "C4, C5: 2.5 other processes ran" in answer.verdict[-1]
+    timed = re.compile(r"\bms\b|seconds x|measured \d")
+    assert not any(timed.search(one) for one in answer.verdict)
+    alone = conclude(make_costs(), make_qualities()).verdict
+    assert sum(bool(timed.search(one)) for one in alone) == 3
     assert "Load average before: 2.50" in answer.tables["costs"].note
     assert answer.facts["load"] == 2.5
 
