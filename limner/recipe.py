@@ -61,6 +61,7 @@ class Recipe:
     steps: int = 0
     optimizer: Optimizer = "adam"
     learning_rate: float = 1e-3  # at its highest
+    encoder_rate: float = 1.0  # the learning rate's factor in a pretrained encoder
     warmup: int = 0  # steps of linear growth up to the learning rate
     schedule: Schedule = "constant"
     weight_decay: float = 0.0
@@ -87,6 +88,7 @@ class Recipe:
             "epochs": self.epochs >= 0,
             "steps": self.steps >= 0,
             "learning_rate": 0 < self.learning_rate < float("inf"),
+            "encoder_rate": 0 < self.encoder_rate < float("inf"),
             "warmup": self.warmup >= 0,
             "weight_decay": 0 <= self.weight_decay < float("inf"),
             "ema": 0 <= self.ema < 1,

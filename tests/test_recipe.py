@@ -103,7 +103,7 @@ def test_a_value_of_the_wrong_type_is_named(key: str, value: object, wanted: str
     ("key", "value"),
     [
         ("batch", 0), ("learning_rate", 0.0), ("learning_rate", -1.0),
-        ("learning_rate", float("nan")),
+        ("learning_rate", float("nan")), ("encoder_rate", 0.0), ("encoder_rate", float("inf")),
         ("learning_rate", float("inf")), ("zoom", 0.0), ("zoom", 1.5), ("zoom", float("nan")),
         ("tone", -0.1), ("tone", 2.0), ("size", -3), ("holdout", -1), ("ema", 1.0),
         ("ema", -0.1), ("weight_decay", -1.0), ("weight_decay", float("nan")), ("warmup", -1),

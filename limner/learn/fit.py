@@ -204,7 +204,7 @@ def fit(run: Run, report: Report | None = None) -> None:
 def learn(run: Run, batch: Batch) -> torch.Tensor:
     """One step on one batch; its loss (mean cross-entropy in nats over the cells), detached."""
     for group in run.optimizer.param_groups:
-        group["lr"] = learning_rate(run.recipe, run.step, run.steps)
+        group["lr"] = group["factor"] * learning_rate(run.recipe, run.step, run.steps)
     torch.manual_seed(run.recipe.seed + run.step)  # dropout draws, wherever the run goes on
     inputs, classes = (part.to(run.device, non_blocking=True) for part in batch)
     inputs = inputs.contiguous(memory_format=torch.channels_last)

@@ -11,7 +11,7 @@ from torch import nn
 
 from limner import networks
 from limner.card import CHANNELS
-from limner.errors import TrainingError
+from limner.errors import RecipeError, TrainingError
 from limner.learn import checkpoint, machine
 from limner.learn.batches import Batches, Whole
 from limner.learn.sources import Sources
@@ -89,7 +89,7 @@ def assemble(
     precision: machine.Precision, device: torch.device,
 ) -> Run:  # fmt: skip
     """Put the run together, before its first step. Raises RecipeError for a part to learn that does
-    not exist, TrainingError for a cache of features that training changes."""
+    not exist or a rate of no encoder, TrainingError for a cache of what training changes."""
     batches = sources.batches(recipe, network.stride)
     if isinstance(batches, Whole):
         network.count(batches.light, batches.classes)
@@ -98,9 +98,9 @@ def assemble(
     network.to(device).to(memory_format=torch.channels_last)
     network.train()
     # Built last, so that it holds the parameters that learn and no others.
-    parameters = [p for p in network.parameters() if p.requires_grad]
     kind = torch.optim.AdamW if recipe.optimizer == "adamw" else torch.optim.Adam
-    optimizer = kind(parameters, recipe.learning_rate, weight_decay=recipe.weight_decay)
+    groups = parameter_groups(recipe, network)
+    optimizer = kind(groups, recipe.learning_rate, weight_decay=recipe.weight_decay)
     ema = {}
     if recipe.ema:
         ema = {name: value.detach().clone() for name, value in learned_state(network).items()}
@@ -119,6 +119,26 @@ def assemble(
         precision=precision,
         device=device,
     )
+
+
+def parameter_groups(recipe: Recipe, network: networks.Network) -> list[dict[str, Any]]:
+    """The parameters that learn, as one group of the optimizer's or, with `encoder_rate`, as two;
+    "factor": of the learning rate. Raises RecipeError if no pretrained encoder learns."""
+    learning = {name: p for name, p in network.named_parameters() if p.requires_grad}
+    if recipe.encoder_rate == 1:
+        return [{"params": list(learning.values()), "factor": 1.0}]
+    prefix = f"{network.encoder_part}."
+    inside = [p for name, p in learning.items() if name.startswith(prefix)]
+    if not inside:
+        raise RecipeError(
+            f"recipe {recipe.name}: encoder_rate = {recipe.encoder_rate:g}, and no pretrained "
+            f"encoder learns in this {recipe.network}; leave it out"
+        )
+    outside = [p for name, p in learning.items() if not name.startswith(prefix)]
+    return [
+        {"params": inside, "factor": recipe.encoder_rate},
+        {"params": outside, "factor": 1.0},
+    ]
 
 
 def check_cache(recipe: Recipe, network: networks.Network) -> None:

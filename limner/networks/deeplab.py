@@ -92,6 +92,7 @@ class DeepLabV3(Network):
     multiple: int
     stride: int
     last_layer = "classifier.4"
+    encoder_part = "backbone"
 
     mean: Tensor
     std: Tensor

@@ -21,6 +21,7 @@ class Network(nn.Module):
     multiple: int  # what both sides of the input must be divisible by
     stride: int  # input pixels per output pixel
     last_layer: ClassVar[str]  # name of the layer that makes the logits: a prefix of its weights
+    encoder_part: ClassVar[str | None] = None  # name of the module that comes pretrained
 
     def __init__(self, arguments: dict[str, int | str]) -> None:
         super().__init__()

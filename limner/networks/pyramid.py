@@ -69,6 +69,7 @@ class Pyramid(Network):
     multiple = 32
     stride = 4
     last_layer = "last"
+    encoder_part = "encoder"
 
     mean: Tensor
     std: Tensor

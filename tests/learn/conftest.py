@@ -106,7 +106,8 @@ def random_weights(encoder: str) -> dict[str, torch.Tensor]:
 def recipes(shapes: Path) -> dict[str, Recipe]:
     here = replace(SHAPES, data=(str(shapes),))
     frozen = replace(here, learn=("classifier.4",))
-    return {"whole": WHOLE, "crops": CROPS, "shapes": here, "frozen": frozen}
+    paced = replace(here, encoder_rate=0.5)
+    return {"whole": WHOLE, "crops": CROPS, "shapes": here, "frozen": frozen, "paced": paced}
 
 
 @pytest.fixture(scope="session")

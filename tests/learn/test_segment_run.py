@@ -78,7 +78,7 @@ def assembled(recipe: Recipe) -> Run:
     return assemble(Path("nowhere"), recipe, sources, network, "fp32", torch.device("cpu"))
 
 
-@pytest.mark.parametrize("name", ["shapes", "frozen"])
+@pytest.mark.parametrize("name", ["shapes", "frozen", "paced"])
 @pytest.mark.parametrize("stops", [(1,), (2, 4)])
 def test_stopped_and_resumed_is_the_run_that_never_stopped(
     finished: Finished, recipes: Recipes, tmp_path: Path, name: str, stops: Sequence[int]
@@ -177,6 +177,25 @@ def test_the_optimizer_holds_the_parameters_that_learn(recipes: Recipes, name: s
         run.step += 1
     still = [n for n, p in run.network.named_parameters() if torch.equal(p, before[n])]
     assert still == [n for n, p in run.network.named_parameters() if not p.requires_grad]
+
+
+def test_a_pretrained_encoder_learns_at_a_rate_of_its_own(recipes: Recipes) -> None:
+    """Adam's first step is the rate itself, for a weight whose gradient is not tiny."""
+    recipe = replace(recipes["shapes"], encoder_rate=0.25)
+    run = assembled(recipe)
+    before = {n: p.detach().clone() for n, p in run.network.named_parameters()}
+    fit.learn(run, run.batches(0))
+    moved: dict[bool, list[float]] = {True: [], False: []}
+    for name, p in run.network.named_parameters():
+        moved[name.startswith("backbone.")].append(float((p.detach() - before[name]).abs().max()))
+    assert max(moved[True]) == pytest.approx(0.25 * recipe.learning_rate, rel=1e-3)
+    assert max(moved[False]) == pytest.approx(recipe.learning_rate, rel=1e-3)
+
+
+@pytest.mark.parametrize("name", ["frozen", "whole"])
+def test_a_rate_of_no_encoder_is_refused(recipes: Recipes, tmp_path: Path, name: str) -> None:
+    with pytest.raises(RecipeError, match=r"encoder_rate = 0\.5, and no pretrained encoder learns"):
+        train(replace(recipes[name], encoder_rate=0.5), tmp_path / "run")
 
 
 def test_an_unknown_part_to_learn_is_refused(recipes: Recipes, tmp_path: Path) -> None:

@@ -50,6 +50,7 @@ CHANGES: dict[str, tuple[Recipe, dict[str, object]]] = {  # a base, and one sett
     "steps": (replace(WRITEUP, epochs=0, steps=10), {"steps": 11}),
     "optimizer": (WRITEUP, {"optimizer": "adamw"}),
     "learning_rate": (WRITEUP, {"learning_rate": 2e-3}),
+    "encoder_rate": (WRITEUP, {"encoder_rate": 0.1}),
     "warmup": (WRITEUP, {"warmup": 5}),
     "schedule": (WRITEUP, {"schedule": "cosine"}),
     "weight_decay": (WRITEUP, {"weight_decay": 0.1}),
