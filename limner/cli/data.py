@@ -1,13 +1,18 @@
-"""`limner data check`: what is wrong with a set's masks, file by file."""
+"""`limner data`: what is wrong with a set's masks, file by file; a set with a model's own masks."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from limner.cli.options import Json
+from limner.cli.options import Device, Json, real, whole
 from limner.cli.terminal import Progress, print_json, print_table, say
 
 SOME_WRONG = 1
+
+Split = Annotated[
+    str, typer.Option(metavar="NAME", help="Split of the set; a folder without is read whole.")
+]
 
 app = typer.Typer(rich_markup_mode=None, help="Look at sets of pictures with masks.")
 
@@ -18,9 +23,7 @@ def check(
         str,
         typer.Argument(metavar="NAME|PATH", help="A set under LIMNER_DATA, or a folder."),
     ],
-    split: Annotated[
-        str, typer.Option(metavar="NAME", help="Split of the set; a folder without is read whole.")
-    ] = "train",
+    split: Split = "train",
     json: Json = False,
 ) -> None:
     """Check every mask of a set, and count its classes.
@@ -76,4 +79,80 @@ def check(
     wrong = len(found.problems)
     say(f"{data}, {found.split}: {found.pairs:,} sound pairs, {wrong:,} problems")
     if wrong:
+        raise typer.Exit(SOME_WRONG)
+
+
+@app.command()
+def label(
+    data: Annotated[
+        str,
+        typer.Argument(metavar="NAME|FOLDER", help="Photographs: a set under LIMNER_DATA, or any."),
+    ],
+    output: Annotated[
+        Path, typer.Option("-o", "--output", metavar="SET", help="Folder of the new set.")
+    ],
+    model: Annotated[
+        str, typer.Option("--model", metavar="NAME|FILE", help="The model that makes the masks.")
+    ] = "voc",
+    sure: Annotated[
+        float,
+        typer.Option(
+            parser=real(0, 1),
+            metavar="0..1",
+            help="Where the model is less sure than this, the mask says nothing.",
+        ),
+    ] = 0.9,
+    pictures: Annotated[
+        int,
+        typer.Option(
+            parser=whole(0), metavar="N", help="At most so many, the classes in turn; 0: all."
+        ),
+    ] = 0,
+    split: Split = "train",
+    device: Device = "auto",
+    json: Json = False,
+) -> None:
+    """Make masks for photographs that have none, as a model sees them, to learn from.
+
+    Writes a set: images/, masks/ (255 where the model is not sure) and classes.txt. Pictures of
+    which it is sure of less than half are left out. Training learns from such a set beside one
+    whose masks were made by hand, and never validates on it.
+    Exit code 1: some pictures could not be read, the rest are done.
+
+    \b
+    Examples:
+      limner data label album -o album-masks --model pets.onnx
+      limner data label photos -o more --pictures 2000 --sure 0.8
+      limner train recipes/voc.toml -o runs/voc2 --data voc,more
+    """
+    from limner.dataset import find
+    from limner.segment.label import label as write
+    from limner.segment.segmenter import Segmenter
+
+    segmenter = Segmenter(model, device=device)
+    photos = find(data, split)
+    with Progress("pictures") as progress:
+        found = write(
+            segmenter, photos, output, sure=sure, most=pictures, on_picture=progress.update
+        )
+    for problem in found.problems:
+        say(problem)
+    names = segmenter.model.card.palette.names
+    showing = dict(zip(names, found.showing.tolist(), strict=True))
+    if json:
+        print_json(
+            {
+                "data": data,
+                "model": model,
+                "sure": sure,
+                "set": str(output),
+                "pictures": found.pictures,
+                "classes": showing,
+                "problems": found.problems,
+            }
+        )
+    else:
+        print_table(["class", "pictures"], [[name, str(n)] for name, n in showing.items()])
+    say(f"{output}: {found.pictures:,} of {len(photos):,} pictures, with masks by {model}")
+    if found.problems:
         raise typer.Exit(SOME_WRONG)

@@ -43,6 +43,11 @@ def evaluate_masks(
     card = model.card
     wanted = tuple(card.recipe.get("foreground", ()))
     chosen = find_labelled(data, split)
+    if chosen.guesses:
+        raise DataError(
+            f"{data}: masks that a model made, which show how like it another is; score on masks "
+            "made by hand"
+        )
     table = check_labels(chosen.labels, wanted, card, data)
     train = _train_split(data)
     total = len(chosen) + (0 if train is None else len(train))

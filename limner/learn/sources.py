@@ -116,10 +116,11 @@ def gather(recipe: Recipe, palette: Palette | None, progress: Progress | None = 
     if recipe.task == "segment":
         return gather_masks(recipe, palette, progress)
     sets, held, described = [], [], {}
+    shares = sum(weight for _, weight in recipe.sets())
     for spec, weight in recipe.sets():
         found = find(spec, recipe.split)
         pictures = data.load(found, progress and partial(progress, spec))
-        learned, apart = cut(len(pictures), found, recipe, spec, weight)
+        learned, apart = cut(len(pictures), found, recipe, spec, weight / shares)
         sets.append(pictures.take(learned))
         if recipe.holdout:
             held.append(pictures.take(apart))
@@ -138,14 +139,21 @@ def gather(recipe: Recipe, palette: Palette | None, progress: Progress | None = 
 def gather_masks(
     recipe: Recipe, labels: Palette | None, progress: Progress | None = None
 ) -> MaskSources:
-    """`gather` for pictures with masks. Every set must have the same labels."""
+    """`gather` for pictures with masks. Every set must have the same labels; from sets whose masks
+    are a model's guesses nothing is held out, and their `val` split is not asked for."""
     sets: list[Pictures] = []
     held: list[Pictures] = []
     masks: list[Pictures] = []
     held_masks: list[Pictures] = []
     described: dict[str, Any] = {}
-    for spec, weight in recipe.sets():
-        found = find_labelled(spec, recipe.split)
+    chosen = {spec: find_labelled(spec, recipe.split) for spec, _ in recipe.sets()}
+    by_hand = sum(not found.guesses for found in chosen.values())
+    if not by_hand:
+        raise DataError(
+            f"{', '.join(chosen)}: masks that a model made, and nothing to validate on; name a set "
+            "with masks made by hand, too"
+        )
+    for spec, found in chosen.items():
         loaded = load_pairs(found, recipe, progress and partial(progress, spec))
         names = foreground(found.labels, recipe.foreground)[0]
         if labels is not None and names != labels:
@@ -154,10 +162,13 @@ def gather_masks(
                 f"{', '.join(labels.names)}; give sets of the same classes"
             )
         labels = names
-        learned, apart = cut(len(found), found.pictures, recipe, spec, weight)
+        share = 0 if found.guesses else 1 / by_hand
+        learned, apart = cut(len(found), found.pictures, recipe, spec, share)
         described[spec] = describe(found.pictures, found.fingerprint(), learned, apart)
         for kept, part in zip((sets, masks), loaded, strict=True):
             kept.append(part.take(learned))
+        if found.guesses:
+            continue
         if recipe.holdout:
             validating = loaded[0].take(apart), loaded[1].take(apart)
         else:
@@ -194,21 +205,23 @@ def load_pairs(
 
 
 def cut(
-    count: int, found: Dataset, recipe: Recipe, spec: str, weight: float
+    count: int, found: Dataset, recipe: Recipe, spec: str, share: float
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Which of a set's `count` pictures are learned from, and which are held out. DataError."""
+    """Which of a set's `count` pictures are learned from, and which are held out: `share` of the
+    holdout, or with 0 none. Raises DataError."""
     if recipe.pictures > count:
         raise DataError(
             f"{spec}: {count:,} pictures, and the recipe asks for pictures = "
             f"{recipe.pictures:,}; ask for less, or 0 for all"
         )
     count = recipe.pictures or count
+    if not share:
+        return np.arange(count), np.arange(0)
     if recipe.holdout:
         if count < 2:
             raise DataError(f"{spec}: one picture cannot be split by holdout; give more")
-        shares = sum(weight for _, weight in recipe.sets())
         most = max(1, count // 5)
-        held = min(max(1, round(recipe.holdout * weight / shares)), most)
+        held = min(max(1, round(recipe.holdout * share)), most)
         order = np.random.default_rng(CUT_SEED).permutation(count)
         return np.sort(order[held:]), np.sort(order[:held])
     if found.split == WHOLE:

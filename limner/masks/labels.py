@@ -77,6 +77,12 @@ def read_classes(path: Path) -> Palette:
         raise DataError(f"{path}: {error}") from error
 
 
+def classes_text(labels: Palette) -> str:
+    """The labels as a `classes.txt`, which `read_classes` reads."""
+    pairs = zip(labels.names, labels.swatches().tolist(), strict=True)
+    return "".join(f"{name} {red} {green} {blue}\n" for name, (red, green, blue) in pairs)
+
+
 def foreground(labels: Palette, names: tuple[str, ...]) -> tuple[Palette, NDArray[np.uint8]]:
     """Labels where `names` are one class and all others are background, and the table uint8 [256]
     that brings the masks' numbers to theirs. Without names nothing changes.

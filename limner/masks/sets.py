@@ -1,10 +1,12 @@
 """Where the pictures of a set and their masks lie, and what the classes are called."""
 
 import hashlib
+import json
 import os
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from limner.dataset import WHOLE, Dataset, locate, pictures_in, terms_of
 from limner.errors import DataError, SplitError
@@ -13,15 +15,20 @@ from limner.palette import Palette
 
 SPLITS = ("train", "val", "test")
 LISTS = Path("ImageSets", "Segmentation")  # of the VOC development kit
+GUESSES = "guesses.json"  # beside masks that a model made: which, and the terms that go with them
 
 
 @dataclass(frozen=True)
 class Labelled:
-    """Pictures and the mask of each, in the same order, and the labels of their classes."""
+    """Pictures and the mask of each, in the same order, and the labels of their classes.
+
+    guesses: a model made the masks, so that they are learned from and never validated on.
+    """
 
     pictures: Dataset
     masks: tuple[Path, ...]
     labels: Palette
+    guesses: bool = False
 
     def __len__(self) -> int:
         return len(self.masks)
@@ -61,8 +68,27 @@ def find_labelled(spec: str, split: str) -> Labelled:
             f"{folder}: {len(missing):,} of {len(pairs.masks):,} pictures have no mask, "
             f"{missing[0]} first; add them, or see `limner data check {spec}`"
         )
-    dataset = Dataset(spec, pairs.split, pairs.pictures, terms=terms_of(folder))
-    return Labelled(dataset, pairs.masks, labels_of(folder))
+    told = guesses_of(folder)
+    terms = told["terms"] if told else terms_of(folder)
+    dataset = Dataset(spec, pairs.split, pairs.pictures, terms=terms)
+    return Labelled(dataset, pairs.masks, labels_of(folder), guesses=told is not None)
+
+
+def guesses_of(folder: Path) -> dict[str, Any] | None:
+    """What a set's GUESSES says of the model that made its masks; None where people made them.
+
+    Raises DataError for a file that says no terms.
+    """
+    path = folder / GUESSES
+    if not os.path.lexists(path):
+        return None
+    try:
+        told = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path}: cannot be read; label the pictures again") from error
+    if not isinstance(told, dict) or not isinstance(told.get("terms"), str):
+        raise DataError(f"{path}: says no terms; label the pictures again")
+    return told
 
 
 def labels_of(folder: Path) -> Palette:

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from limner.masks.labels import IGNORED
 from limner.masks.png import Mask, write_mask
 from limner.paint.join import light_of
 from limner.paint.strips import on_all_cores
@@ -65,6 +66,13 @@ class Segmentation:
             return self._classify(upsampler, likeliest, top, light_of(strip))
 
         return np.concatenate(list(on_all_cores(self.picture.strips(), classify)))
+
+    def said(self, sure: float) -> Mask:
+        """The mask, and 255 where the likeliest class of the cell has less than `sure`."""
+        unsure = self.probabilities.max(axis=-1) < sure
+        rows = (np.arange(self.height) * (self.cells_down / self.height)).astype(np.intp)
+        columns = (np.arange(self.width) * (self.cells_across / self.width)).astype(np.intp)
+        return np.where(unsure[rows][:, columns], np.uint8(IGNORED), self.mask)
 
     @cached_property
     def classes(self) -> dict[str, float]:

@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from limner.palette import Palette
+
 RUN = Callable[..., Any]
 
 
@@ -115,3 +117,29 @@ def test_labels_that_are_wrong_are_one_line(
     assert (outcome.code, outcome.out) == (2, "")
     assert says in outcome.err
     assert outcome.err.count("\n") == 1
+
+
+def test_photographs_are_labelled_by_a_model(
+    limner: RUN, tmp_path: Path, labels: Palette, segmenting: Callable[..., str]
+) -> None:
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    half = np.repeat(labels.swatches()[[0, 1]], 8, axis=0)[None].repeat(16, axis=0)
+    Image.fromarray(half).save(photos / "a.png")
+    call = ("data", "label", photos, "-o", tmp_path / "set", "--model", segmenting())
+    outcome = limner(*call)
+    assert (outcome.code, outcome.out.split()) == (
+        0, ["class", "pictures", "background", "1", "cat", "1", "dog", "0", "cow", "0"]
+    )  # fmt: skip
+    assert outcome.err.startswith(f"limner: {tmp_path / 'set'}: 1 of 1 pictures, with masks by ")
+    assert limner("data", "check", tmp_path / "set").code == 0
+    again = limner(*call)
+    assert (again.code, again.out) == (2, "")
+    assert "holds something already" in again.err
+    (photos / "b.png").write_bytes(b"no picture")
+    document = limner(
+        "data", "label", photos, "-o", tmp_path / "more", "--model", call[-1], "--json"
+    )
+    assert document.code == 1
+    assert json.loads(document.out)["classes"] == {"background": 1, "cat": 1, "dog": 0, "cow": 0}
+    assert len(json.loads(document.out)["problems"]) == 1

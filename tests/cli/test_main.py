@@ -28,6 +28,7 @@ COMMANDS = {  # command -> the options that it promises
     "palette learn": "--data -k --space --output --seed --grid --overwrite",
     "palette show": "--output --overwrite",
     "data check": "--split --json",
+    "data label": "--output --model --sure --pictures --split --device --json",
     "models": "--json",
     "personalize": "--with --output --strength --overwrite",
     "account": "--set --input --batch --learn --optimizer --device --symbolic --free --as-written "

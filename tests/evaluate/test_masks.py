@@ -13,6 +13,7 @@ from limner.errors import DataError
 from limner.evaluate import evaluate
 from limner.evaluate.masks import COVERED, score
 from limner.masks.labels import IGNORED
+from limner.masks.sets import GUESSES
 from limner.palette import Palette
 
 Make = Callable[..., str]  # the fixture `segmenting`
@@ -220,3 +221,10 @@ def test_every_reading_of_a_picture_is_told(segmenting: Make, write: Write) -> N
     seen: list[tuple[int, int]] = []
     evaluate(segmenting(), str(write()), on_picture=lambda *numbers: seen.append(numbers))
     assert seen == [(done, 4) for done in range(1, 5)]
+
+
+def test_a_models_own_masks_are_no_measure(segmenting: Make, write: Write) -> None:
+    folder = write()
+    (folder / GUESSES).write_text('{"model": "m", "terms": "guesses of m"}')
+    with pytest.raises(DataError, match="masks that a model made, which show how like it"):
+        evaluate(segmenting(), str(folder))

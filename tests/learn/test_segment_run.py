@@ -24,6 +24,7 @@ from limner.learn.release import release, trained
 from limner.learn.run import Run, assemble, build, learned_state
 from limner.learn.sources import MaskSources, gather
 from limner.learn.views import UNSAID
+from limner.masks.sets import GUESSES
 from limner.networks import build as build_network
 from limner.recipe import Recipe
 
@@ -420,6 +421,40 @@ def test_sets_of_other_classes_are_refused(recipes: Recipes, tmp_path: Path, sha
     (folder / "classes.txt").write_text("nothing 0 0 0\nbar 0 200 0\ndisc 200 0 0\n")
     with pytest.raises(DataError, match="its classes are nothing, bar, disc, and not nothing, di"):
         gather(replace(recipes["shapes"], data=(str(shapes), str(folder))), None)
+
+
+@pytest.fixture
+def guessed(tmp_path: Path, draw: Callable[..., Path]) -> Path:
+    """Seven pictures with masks that a model made."""
+    draw(tmp_path / "drawn", "train", 7, seed=5)
+    folder = shutil.copytree(tmp_path / "drawn" / "train", tmp_path / "guessed")
+    shutil.copy(tmp_path / "drawn" / "classes.txt", folder)
+    (folder / GUESSES).write_text('{"model": "m", "terms": "guesses of m"}')
+    return folder
+
+
+def test_guesses_are_learned_from_and_never_validated_on(
+    recipes: Recipes, shapes: Path, guessed: Path
+) -> None:
+    for holdout, held in ((2, 2), (0, 3)):
+        recipe = replace(recipes["shapes"], data=(str(shapes), str(guessed)), holdout=holdout)
+        sources = gather(recipe, None)
+        assert [len(part) for part in sources.sets] == [10 - holdout, 7]
+        assert [len(part) for part in sources.held] == [held]
+        assert sources.described[str(guessed)]["terms"] == "guesses of m"
+        assert sources.described[str(guessed)]["held_out"] == 0
+
+
+def test_guesses_alone_are_refused(recipes: Recipes, guessed: Path) -> None:
+    with pytest.raises(DataError, match="nothing to validate on; name a set with masks made by ha"):
+        gather(replace(recipes["shapes"], data=(str(guessed),)), None)
+
+
+def test_guesses_of_unknown_terms_are_refused(recipes: Recipes, guessed: Path) -> None:
+    for text in ("{}", "[1]", "no JSON"):
+        (guessed / GUESSES).write_text(text)
+        with pytest.raises(DataError, match=r"guesses\.json: .*; label the pictures again"):
+            gather(replace(recipes["shapes"], data=(str(guessed),)), None)
 
 
 def test_a_holdout_is_cut_off_with_its_masks(recipes: Recipes, inks: np.ndarray) -> None:

@@ -1,0 +1,153 @@
+"""A set with a model's own masks: what is sure is said, the rest is not, and nobody takes it for a
+set that a person made."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from limner.dataset import Dataset, find
+from limner.errors import DataError, LimnerError
+from limner.masks.labels import IGNORED
+from limner.masks.png import read_mask
+from limner.masks.sets import find_labelled
+from limner.palette import Palette
+from limner.segment import label as module
+from limner.segment.label import KNOWN, SHOWN, Labelling, in_turns, label
+from limner.segment.segmenter import Segmenter
+
+Make = Callable[..., str]  # the fixture `segmenting`
+CAT, DOG, COW = 1, 2, 3
+DOUBT = 9  # painted half cat, half dog
+
+
+def paint(path: Path, classes: list[list[int]], labels: Palette) -> np.ndarray:
+    """A photograph of squares of 8 pixels in the classes' colors; its mask, DOUBT as 255."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    colors = np.zeros((256, 3), np.uint8)
+    colors[: len(labels)] = labels.swatches()
+    colors[DOUBT] = labels.colors[[CAT, DOG]].mean(axis=0)
+    mask = np.kron(np.array(classes, np.uint8), np.ones((8, 8), np.uint8))
+    Image.fromarray(colors[mask]).save(path)
+    mask[mask == DOUBT] = IGNORED
+    return mask
+
+
+@pytest.fixture
+def labelled(tmp_path: Path, segmenting: Make) -> Callable[..., Labelling]:
+    """Label the photographs in tmp_path/photos into tmp_path/set."""
+
+    def run(most: int = 0, photos: Dataset | None = None) -> Labelling:
+        found = photos or find(str(tmp_path / "photos"), "train")
+        segmenter = Segmenter(segmenting(license="of the model"))
+        return label(segmenter, found, tmp_path / "set", sure=0.9, most=most)
+
+    return run
+
+
+def test_what_is_sure_is_said_and_the_rest_is_not(
+    tmp_path: Path, labels: Palette, labelled: Callable[..., Labelling]
+) -> None:
+    truth = paint(tmp_path / "photos" / "a.png", [[0, CAT, CAT], [DOG, DOUBT, CAT]], labels)
+    found = labelled()
+    assert (found.pictures, found.showing.tolist(), found.problems) == (1, [1, 1, 1, 0], [])
+    made = find_labelled(str(tmp_path / "set"), "train")
+    assert made.guesses
+    assert made.labels == labels
+    assert np.array_equal(read_mask(made.masks[0], labels), truth)
+    (copy,) = made.pictures.files
+    assert copy.read_bytes() == (tmp_path / "photos" / "a.png").read_bytes()
+    assert made.pictures.terms == (
+        "terms unknown: a folder of your own; masks: guesses of the model nearest (of the model)"
+    )
+
+
+def test_a_picture_of_doubt_is_left_out(
+    tmp_path: Path, labels: Palette, labelled: Callable[..., Labelling]
+) -> None:
+    paint(tmp_path / "photos" / "a.png", [[0, DOUBT, DOUBT]], labels)
+    with pytest.raises(DataError, match=r"of no picture is half sure \(at least 0\.9\); "):
+        labelled()
+    assert not (tmp_path / "set").exists()
+    paint(tmp_path / "photos" / "b.png", [[0, CAT, DOUBT]], labels)
+    assert labelled().pictures == 1
+
+
+def test_classes_choose_in_turn(
+    tmp_path: Path, labels: Palette, labelled: Callable[..., Labelling]
+) -> None:
+    for index in range(6):
+        paint(tmp_path / "photos" / f"cat{index}.png", [[CAT, CAT, CAT, CAT]], labels)
+    paint(tmp_path / "photos" / "dog.png", [[DOG, 0, 0, 0]], labels)
+    paint(tmp_path / "photos" / "cow.png", [[COW, 0, 0, 0]], labels)
+    assert labelled(most=4).showing[[CAT, DOG, COW]].tolist() == [2, 1, 1]
+
+
+@given(
+    seed=st.integers(0, 1000), n=st.integers(0, 30), K=st.integers(1, 5), most=st.integers(0, 30)
+)
+def test_turns_are_fair(seed: int, n: int, K: int, most: int) -> None:
+    random = np.random.default_rng(seed)
+    shares = random.dirichlet(np.full(K, 0.3), n) * random.uniform(0, 1, (n, 1))
+    chosen = in_turns(shares, most)
+    known = np.flatnonzero(shares.sum(axis=1) >= KNOWN)
+    assert chosen == sorted(set(chosen))
+    assert set(chosen) <= set(known.tolist())
+    if not most or len(known) <= most:
+        assert len(chosen) == len(known)
+        return
+    assert len(chosen) <= most
+    shown = shares >= SHOWN
+    if most >= K:  # whatever class can be shown is shown
+        assert np.array_equal(shown[chosen].any(axis=0), shown[known].any(axis=0))
+    if shown[known].any(axis=1).all():  # no picture is left while another could be taken
+        assert len(chosen) == most
+
+
+def test_a_photograph_that_cannot_be_read_is_told(
+    tmp_path: Path, labels: Palette, labelled: Callable[..., Labelling]
+) -> None:
+    paint(tmp_path / "photos" / "a.png", [[0, CAT]], labels)
+    (tmp_path / "photos" / "b.jpg").write_bytes(b"no picture")
+    found = labelled()
+    assert found.pictures == 1
+    assert len(found.problems) == 1
+    assert "b.jpg" in found.problems[0]
+
+
+def test_two_photographs_of_one_stem_are_two_pictures(
+    tmp_path: Path, labels: Palette, labelled: Callable[..., Labelling]
+) -> None:
+    paint(tmp_path / "photos" / "a.tif", [[0, CAT]], labels)
+    paint(tmp_path / "photos" / "a.webp", [[0, DOG]], labels)
+    assert labelled().pictures == 2
+    assert len(find_labelled(str(tmp_path / "set"), "train")) == 2
+
+
+def test_half_a_set_is_never_read(
+    tmp_path: Path,
+    labels: Palette,
+    labelled: Callable[..., Labelling],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def full(path: Path, *rest: object) -> None:
+        raise LimnerError(f"{path}: cannot be written (No space left on device)")
+
+    paint(tmp_path / "photos" / "a.png", [[0, CAT]], labels)
+    monkeypatch.setattr(module, "write_mask", full)
+    with pytest.raises(LimnerError, match="No space left"):
+        labelled()
+    with pytest.raises(DataError, match=r"no picture|no mask|no classes"):
+        find_labelled(str(tmp_path / "set"), "train")
+    with pytest.raises(DataError, match="holds something already; choose another folder"):
+        labelled()
+
+
+def test_pictures_without_files_are_refused(labelled: Callable[..., Labelling]) -> None:
+    cifar = Dataset("cifar10:horse", "train", images=np.zeros((1, 32, 32, 3), np.uint8))
+    with pytest.raises(DataError, match="pictures without files; give a folder of photographs"):
+        labelled(photos=cifar)
