@@ -146,14 +146,15 @@ def gather_masks(
     masks: list[Pictures] = []
     held_masks: list[Pictures] = []
     described: dict[str, Any] = {}
-    chosen = {spec: find_labelled(spec, recipe.split) for spec, _ in recipe.sets()}
-    by_hand = sum(not found.guesses for found in chosen.values())
+    chosen = [(spec, find_labelled(spec, recipe.split)) for spec, _ in recipe.sets()]
+    by_hand = sum(not found.guesses for _, found in chosen)
     if not by_hand:
+        guessed = ", ".join(spec for spec, _ in chosen)
         raise DataError(
-            f"{', '.join(chosen)}: masks that a model made, and nothing to validate on; name a set "
-            "with masks made by hand, too"
+            f"{guessed}: masks that a model made, and nothing to validate on; name a set with "
+            "masks made by hand, too"
         )
-    for spec, found in chosen.items():
+    for spec, found in chosen:
         loaded = load_pairs(found, recipe, progress and partial(progress, spec))
         names = foreground(found.labels, recipe.foreground)[0]
         if labels is not None and names != labels:

@@ -90,10 +90,15 @@ def label(
 
 
 def begin(segmenter: Segmenter, photos: Dataset, folder: Path, sure: float) -> None:
-    """Make the set's folders, and say first of all whose guesses its masks are."""
+    """Make the set's folders, and say first of all whose guesses its masks are. DataError."""
     card = segmenter.model.card
-    for part in ("images", "masks"):
-        (folder / part).mkdir(parents=True, exist_ok=True)
+    try:
+        for part in ("images", "masks"):
+            (folder / part).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DataError(
+            f"{folder}: cannot be made a folder ({error.strerror}); choose another with -o"
+        ) from error
     told = {
         "model": card.name,
         "sha256": segmenter.model.sha256,

@@ -112,7 +112,8 @@ def test_what_is_frozen_is_written_once_and_the_checkpoint_holds_what_learns(
     written: list[dict[str, int]] = []
 
     def report(done: int, steps: int, record: dict[str, Any] | None) -> None:
-        written.append({f.name: f.stat().st_mtime_ns for f in run.glob("frozen*")})
+        if "decoding" not in (record or {}):  # told only where nobody decoded the set before
+            written.append({f.name: f.stat().st_mtime_ns for f in run.glob("frozen*")})
 
     train(recipes["frozen"], run, report=report)
     assert all(files == written[0] for files in written)
@@ -443,6 +444,11 @@ def test_guesses_are_learned_from_and_never_validated_on(
         assert [len(part) for part in sources.held] == [held]
         assert sources.described[str(guessed)]["terms"] == "guesses of m"
         assert sources.described[str(guessed)]["held_out"] == 0
+
+
+def test_a_set_named_twice_is_shown_twice(recipes: Recipes, shapes: Path) -> None:
+    sources = gather(replace(recipes["shapes"], data=(str(shapes), str(shapes)), holdout=4), None)
+    assert [len(part) for part in sources.sets] == [8, 8]
 
 
 def test_guesses_alone_are_refused(recipes: Recipes, guessed: Path) -> None:

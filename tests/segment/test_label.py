@@ -151,3 +151,13 @@ def test_pictures_without_files_are_refused(labelled: Callable[..., Labelling]) 
     cifar = Dataset("cifar10:horse", "train", images=np.zeros((1, 32, 32, 3), np.uint8))
     with pytest.raises(DataError, match="pictures without files; give a folder of photographs"):
         labelled(photos=cifar)
+
+
+def test_a_folder_that_cannot_be_made_is_one_line(
+    tmp_path: Path, labels: Palette, segmenting: Make
+) -> None:
+    paint(tmp_path / "photos" / "a.png", [[0, CAT]], labels)
+    (tmp_path / "file").write_text("")
+    photos = find(str(tmp_path / "photos"), "train")
+    with pytest.raises(DataError, match=r"cannot be made a folder \(Not a directory\)"):
+        label(Segmenter(segmenting()), photos, tmp_path / "file" / "set", sure=0.9, most=0)
