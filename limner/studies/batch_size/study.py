@@ -1,10 +1,12 @@
 """B4: is a smaller batch better, or are there just more updates in an epoch?"""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from matplotlib.figure import Figure
 
+from limner.dataset import find
 from limner.palette import Palette
 from limner.studies import answers, figures, verdicts
 from limner.studies.batch_size import edges, gap
@@ -20,7 +22,8 @@ def plan(setting: Setting) -> Arms:
     seeds = 1 if setting.quick else 3
     unet = setting.base
     cnn = replace(unet, name="cnn", network="cnn")
-    updates = 30 if setting.quick else 1250
+    pictures = unet.pictures or len(find(setting.data, unet.split))
+    an_epoch = math.ceil(pictures / unet.batch)  # 50 updates of the write-up's, and 1,250 in all
     arms: Arms = {}
     for size in SIZES:
         arms[f"unet, {size}, equal epochs"] = seeded(replace(unet, batch=size), seeds)
@@ -30,8 +33,11 @@ def plan(setting: Setting) -> Arms:
         scaled = replace(unet, batch=size, learning_rate=rate)
         arms[f"unet, {size}, scaled rate"] = seeded(scaled, seeds)
     for size in SIZES:
-        equal = replace(unet, batch=size, epochs=0, steps=updates)
-        arms[f"unet, {size}, equal updates"] = seeded(equal, seeds)
+        # Of its own batch the recipe makes as many updates anyway, and is not paid for twice.
+        steps = unet.epochs * an_epoch
+        equal = replace(unet, batch=size, epochs=0, steps=steps, validate=an_epoch)
+        recipe = unet if size == unet.batch else equal
+        arms[f"unet, {size}, equal updates"] = seeded(recipe, seeds)
     return arms
 
 

@@ -16,8 +16,9 @@ from limner.studies.seeds import difference, over_seeds, told
 from limner.studies.study import Answer, Arms, Records, Setting, Study, Table, seeded
 from limner.studies.verdicts import seeds, sign, weighed
 
-STEPS = 500
+STEPS = 500  # 50 passes through PICTURES: the curves tell whether that is long enough, or too long
 QUICK_STEPS = 30
+VALIDATE = 10  # validations of a run
 SURE = 0.05  # the p below which a correlation over categories is one
 ALL_HORSES = "horse, all pictures"
 
@@ -25,7 +26,10 @@ ALL_HORSES = "horse, all pictures"
 def plan(setting: Setting) -> Arms:
     seeds = 1 if setting.quick else 3
     steps = QUICK_STEPS if setting.quick else STEPS
-    base = replace(setting.base, pictures=PICTURES, epochs=0, steps=steps, shuffle=True)
+    base = replace(
+        setting.base, pictures=PICTURES, epochs=0, steps=steps, shuffle=True,
+        validate=steps // VALIDATE,
+    )  # fmt: skip
     sets = {category: spec_of(setting, category) for category in CIFAR_CLASSES}
     arms = {c: seeded(replace(base, name=c, data=(spec,)), seeds) for c, spec in sets.items()}
     arms["all"] = seeded(replace(base, name="all", data=tuple(sets.values())), seeds)

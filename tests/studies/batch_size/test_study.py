@@ -26,8 +26,10 @@ def test_the_arms_are_those_of_the_finished_runs(setting: Setting) -> None:
         *(f"unet, {size}, {kind}" for size in SIZES for kind in ("scaled rate", "equal updates")),
     }
     assert all(len(recipes) == 3 for recipes in arms.values())
-    equal = arms["unet, 1000, equal updates"][2]
-    assert (equal.batch, equal.epochs, equal.steps, equal.seed) == (1000, 0, 1250, 2)
+    equal = arms["unet, 1000, equal updates"][2]  # 31 horses: an epoch is one update at batch 100
+    assert (equal.batch, equal.epochs, equal.steps, equal.seed) == (1000, 0, 25, 2)
+    assert equal.validate == 1
+    assert arms["unet, 100, equal updates"] == arms["unet, 100, equal epochs"]
     assert arms["unet, 50, scaled rate"][0].learning_rate == pytest.approx(5e-4)
     assert arms["unet, 1000, scaled rate"][0].learning_rate == pytest.approx(1e-2)
 

@@ -67,7 +67,8 @@ def test_the_arms_are_those_of_the_finished_runs(setting: Setting) -> None:
     for name in CIFAR_CLASSES:
         recipe = arms[name][0]
         assert recipe.data == (spec_of(setting, name),)
-        assert (recipe.pictures, recipe.steps, recipe.shuffle) == (1000, 500, True)
+        assert (recipe.pictures, recipe.steps, recipe.validate) == (1000, 500, 50)
+        assert recipe.shuffle
     assert arms["all"][0].data == tuple(spec_of(setting, name) for name in CIFAR_CLASSES)
     assert arms[ALL_HORSES][0].pictures == 0
     quick = plan(replace(setting, quick=True))
