@@ -34,6 +34,12 @@ def values(records: Iterable[Record], column: str) -> list[float]:
     return [next(iter(r["sets"].values()))["scores"][column] for r in records]
 
 
+def training_losses(records: Iterable[Record]) -> list[float]:
+    """Each run's training loss when it ended: the mean over the last steps that were recorded
+    together, 50 where nothing was validated within."""
+    return [r["training"]["loss"][-1] for r in records]
+
+
 @cache
 def truth_of(spec: str, split: str, palette: Palette) -> Truth:
     """The pictures of a set's split in a palette."""

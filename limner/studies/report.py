@@ -11,6 +11,7 @@ from limner.errors import StudyError
 from limner.studies.catalog import result
 from limner.studies.record import Record, find_record
 from limner.studies.runner import places
+from limner.studies.writing import shows_pictures
 
 TITLE = "limner: studies of colorization as classification"
 STYLE = """
@@ -92,8 +93,14 @@ def section(number: int, folder: Path, answer: Mapping[str, Any]) -> str:
 
 
 def figure(folder: Path, name: str) -> str:
-    """A figure, its PNG inside the page."""
+    """A figure, its PNG inside the page; of one that shows the data set's pictures, and does not
+    come along with a study's files, how to have it."""
     path = folder / f"{name}.png"
+    if shows_pictures(name) and not path.exists():
+        return (
+            f'<p class="note">{escape(path.name)} shows pictures of the data set, which do not '
+            "travel with the answer; the command below draws them.</p>"
+        )
     try:
         content = path.read_bytes()
     except OSError as error:

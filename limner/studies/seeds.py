@@ -30,6 +30,22 @@ def difference(ours: Sequence[float], theirs: Sequence[float]) -> Interval:
     return over_seeds([a - b for a, b in zip(ours, theirs, strict=False)])
 
 
+def unpaired(ours: Sequence[float], theirs: Sequence[float]) -> Interval:
+    """mean(ours) - mean(theirs) and its interval (Welch 1947), where seeds do not make pairs.
+
+    The bounds are NaN with one seed of either.
+    """
+    value = float(np.mean(ours) - np.mean(theirs))
+    if min(len(ours), len(theirs)) < 2:
+        return Interval(value, float("nan"), float("nan"))
+    a, b = (float(np.var(values, ddof=1)) / len(values) for values in (ours, theirs))
+    if a + b == 0:  # all alike
+        return Interval(value, value, value)
+    freedom = (a + b) ** 2 / (a**2 / (len(ours) - 1) + b**2 / (len(theirs) - 1))
+    half = float(t.ppf(0.975, freedom) * np.sqrt(a + b))
+    return Interval(value, value - half, value + half)
+
+
 def told(interval: Interval, digits: int = 3) -> str:
     """As a table shows it: "1.364 ± 0.012", without the interval if there is none."""
     if np.isnan(interval.low):

@@ -12,7 +12,7 @@ from limner.files import write_atomically
 from limner.studies.record import origin
 from limner.studies.study import Answer, Records, Setting, Study, Table
 
-PICTURES = "pictures"  # the figure that shows pictures of the data set
+PICTURES = "pictures"  # how the name of a figure begins that shows pictures of the data set
 
 
 def markdown(table: Table) -> str:
@@ -103,10 +103,17 @@ def page(study: Study, setting: Setting, answer: Answer) -> str:
     lines += [line + "\n" for line in answer.verdict]
     for table in answer.tables.values():
         lines += [f"## {table.title}", "", markdown(table)]
-    lines += [f"![{name}]({name}.png)\n" for name in answer.figures if name != PICTURES]
-    if PICTURES in answer.figures:
+    pictures = [name for name in answer.figures if shows_pictures(name)]
+    lines += [f"![{name}]({name}.png)\n" for name in answer.figures if name not in pictures]
+    if pictures:
+        files = ", ".join(f"`{name}.png`, `{name}.svg`" for name in pictures)
         lines.append(
-            f"The command draws rows of pictures, too: `{PICTURES}.png`, `{PICTURES}.svg`. They "
-            "show the data set's own pictures, whose terms are theirs.\n"
+            f"The command draws rows of pictures, too: {files}. They show the data set's own "
+            "pictures, whose terms are theirs.\n"
         )
     return "\n".join(lines)
+
+
+def shows_pictures(figure: str) -> bool:
+    """Whether a figure shows pictures of the data set, which nobody but its owner may spread."""
+    return figure.startswith(PICTURES)

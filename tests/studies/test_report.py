@@ -78,6 +78,17 @@ def test_the_figures_are_inside(folder: Path) -> None:
     assert base64.b64decode(data) == (folder / "loss-curves.png").read_bytes()
 
 
+def test_pictures_that_did_not_travel_are_told_of(folder: Path) -> None:
+    """A fresh clone holds no picture of the data set, and its report is whole all the same."""
+    answer = json.loads((folder / "result.json").read_text())
+    answer["figures"].append("pictures-equal-epochs")
+    (folder / "result.json").write_text(json.dumps(answer))
+    read = Reader(page([folder]))
+    assert "pictures-equal-epochs.png shows pictures of the data set" in read.text
+    (folder / "pictures-equal-epochs.png").write_bytes(b"drawn")
+    assert [name for name, _ in Reader(page([folder])).attributes].count("src") == 2
+
+
 def test_nothing_is_fetched(folder: Path) -> None:
     text = page([folder])
     read = Reader(text)

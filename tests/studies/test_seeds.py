@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from limner.studies.seeds import apart, difference, over_seeds, told
+from limner.studies.seeds import apart, difference, over_seeds, told, unpaired
 
 
 def test_the_interval_by_hand() -> None:
@@ -24,6 +24,17 @@ def test_the_interval_by_scipy(n: int) -> None:
     assert (found.low, found.high) == pytest.approx(expected)
     test = stats.ttest_1samp(values, 0).confidence_interval(0.95)
     assert (found.low, found.high) == pytest.approx((test.low, test.high))
+
+
+def test_what_makes_no_pairs_by_scipy() -> None:
+    random = np.random.default_rng(0)
+    ours, theirs = random.normal(1, 2, 3).tolist(), random.normal(0, 1, 5).tolist()
+    found = unpaired(ours, theirs)
+    expected = stats.ttest_ind(ours, theirs, equal_var=False).confidence_interval(0.95)
+    assert (found.low, found.high) == pytest.approx((expected.low, expected.high))
+    assert found.value == pytest.approx(np.mean(ours) - np.mean(theirs))
+    assert math.isnan(unpaired([1.0], theirs).low) and math.isnan(unpaired(ours, [1.0]).high)
+    assert unpaired([1.5, 1.5], [1.0, 1.0]) == (0.5, 0.5, 0.5)
 
 
 def test_the_interval_holds_the_truth_19_times_of_20() -> None:

@@ -77,6 +77,21 @@ def test_the_page_shows_verdict_tables_and_figures(example: Example) -> None:
     assert (folder / "loss-curves.png").is_file()
 
 
+def test_pictures_of_the_data_set_are_named_and_not_shown(example: Example) -> None:
+    """The page is committed, they are not: each is ignored by git."""
+    study, setting, records = example
+    answer = study.answer(setting, records)
+    names = ("pictures", "pictures-equal-epochs")
+    drawn = next(iter(answer.figures.values()))
+    shown = replace(answer, figures={**answer.figures, **dict.fromkeys(names, drawn)})
+    page = writing.page(study, setting, shown)
+    ignored = (Path(__file__).parents[2] / ".gitignore").read_text().splitlines()
+    assert f"/studies/*/{writing.PICTURES}*" in ignored
+    for name in names:
+        assert f"`{name}.png`" in page and f"({name}.png)" not in page
+    assert "(loss-curves.png)" in page
+
+
 def test_the_command_gives_the_answer_again(example: Example) -> None:
     study, setting, _ = example
     assert writing.command(study, setting) == "limner study palette"

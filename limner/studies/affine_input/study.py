@@ -4,21 +4,31 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 
 import numpy as np
+from matplotlib.figure import Figure
 
 from limner.scores import Interval
 from limner.studies import answers, figures
 from limner.studies.affine_input import twins
+from limner.studies.affine_input.faint import (
+    TURNED_STEPS,
+    faint_table,
+    faints,
+    told_of_faint,
+    turned,
+)
 from limner.studies.affine_input.twins import First, constructions, seen
 from limner.studies.record import Record, unpack
 from limner.studies.scoring import BORDER
-from limner.studies.seeds import difference, over_seeds, told
+from limner.studies.seeds import difference, over_seeds, told, unpaired
 from limner.studies.study import Answer, Arms, Records, Setting, Study, Table, seeded
 from limner.studies.verdicts import sign, weighed
 
+FAINT, INVERTED = (0.01, 0.0), (-1.0, 1.0)
 # (a, b): raw levels; so faint that batch norm's epsilon counts; centered; inverted.
-PAIRS = ((255.0, 0.0), (0.01, 0.0), (1.0, -0.5), (-1.0, 1.0))
+PAIRS = ((255.0, 0.0), FAINT, (1.0, -0.5), INVERTED)
 NETWORKS = ("unet", "cnn")
 NOT_TOLD = "not told from two seeds"
+SAME = 1e-6  # a largest difference of losses below it is rounding, in float32
 PARTS = ("all", "inside", "border")  # of a picture: more or less than 4 px from its edge
 
 Equal = dict[str, list[float]]  # part -> share of pixels with the same class, one value a seed
@@ -30,7 +40,7 @@ def plan(setting: Setting) -> Arms:
     arms: Arms = {}
     for network in NETWORKS:
         base = replace(unet, name=network, network=network)
-        arms[f"{network}, x"] = seeded(base, max(2, seeds))  # two, to tell seeds apart
+        arms[f"{network}, x"] = seeded(base, 2 if setting.quick else 5)  # to tell seeds apart
         for a, b in PAIRS:
             recipe = replace(base, scale=a, shift=b)
             arms[f"{network}, {seen(a, b)}"] = seeded(recipe, seeds)
@@ -49,7 +59,11 @@ def answer(setting: Setting, records: Records) -> Answer:
         if name.startswith("unet, ")
     }
     equal = {name: equal_to_twin(records, name) for name in records}
+    faint = seen(*FAINT)
+    faint_runs = faints(arms[f"cnn, {faint}"])
     verdict = [*twins.verdict(aways), *told_of_first(firsts, records)]
+    verdict.append(told_of_faint(faint_runs, faint))
+    verdict.append(told_of_turned({n: turned(arms[f"{n}, x"][0]) for n in NETWORKS}))
     for network in NETWORKS:
         verdict += told_of_runs(network, records, equal)
     if setting.quick:
@@ -59,6 +73,7 @@ def answer(setting: Setting, records: Records) -> Answer:
         tables={
             "construction": twins.construction_table(aways),
             "first": twins.first_table(firsts),
+            "faint": faint_table(faint_runs, faint),
             "equal": equal_table(equal),
             "differences": difference_table(records),
             "scores": answers.scores_table(
@@ -71,6 +86,7 @@ def answer(setting: Setting, records: Records) -> Answer:
                 {name: over_seeds(shares["all"]) for name, shares in equal.items()},
                 "share of pixels with the class that the twin on x predicts", {},
             ),
+            **curve_figures(records),
             "pictures": figures.pictures(answers.picture_rows(records, setting.data)),
         },
         facts={
@@ -79,6 +95,10 @@ def answer(setting: Setting, records: Records) -> Answer:
                 for network, rows in aways.items()
             },
             "first": {name: asdict(one) for name, one in firsts.items()},
+            "faint": {
+                "bias held" if held else "as always": [one._asdict() for one in runs]
+                for held, runs in faint_runs.items()
+            },
             "equal": equal,
             "loss": {name: answers.values(runs, "loss") for name, runs in records.items()},
         },
@@ -121,29 +141,52 @@ def losses(records: Records, name: str, column: str = "loss") -> Interval:
     return over_seeds(paired(records, name, column))
 
 
+def trained(records: Records, name: str) -> Interval:
+    """`losses`, of the training loss at the end."""
+    theirs = records[f"{name.partition(',')[0]}, x"]
+    ours = answers.training_losses(records[name])
+    return difference(ours, answers.training_losses(theirs))
+
+
 # ---- the verdict
 
 
 def told_of_first(firsts: Mapping[str, First], records: Records) -> list[str]:
-    """Why the size of a matters where it does: the norm behind the first layer, none behind the
-    last; each beside what training did."""
-    x, large, faint = (firsts[pair] for pair in ("x", *(seen(a, b) for a, b in PAIRS[:2])))
-    names = [seen(a, b) for a, b in PAIRS[:2]]
+    """What the size of a changes, in training and in validation, beside what the first norm and the
+    last layer are handed: the norm behind the one, none behind the other."""
+    x, large, faint = (firsts[pair] for pair in ("x", *(seen(*pair) for pair in PAIRS[:2])))
+    names = [seen(*pair) for pair in PAIRS[:2]]
     cnn, unet = (
-        ", ".join(f"{name} {weighed(losses(records, f'{network}, {name}'))}" for name in names)
+        "; ".join(
+            f"{name}: training loss less that on x "
+            f"{weighed(trained(records, f'{network}, {name}'))}, validation loss "
+            f"{weighed(losses(records, f'{network}, {name}'))}"
+            for name in names
+        )
         for network in ("cnn", "unet")
     )
     return [
-        f"A4 (cnn), a > 0 and b = 0: loss less that on x {cnn}. Behind it: the picture enters "
+        f"A4 (cnn), a > 0 and b = 0: {cnn}. The picture enters "
         "through a batch norm alone, which divides a out until a^2 times the variance meets the "
         f"norm's epsilon ({x.eps:.0e}). At the first weights the norm sees a variance of "
         f"{x.variance:.2g} for x, {large.variance:.2g} for {names[0]} and {faint.variance:.2g} for "
         f"{names[1]}, and makes {x.normed:.3f}, {large.normed:.3f} and {faint.normed:.3f} of it.",
-        f"A4 (unet), a > 0 and b = 0: loss less that on x {unet}. Behind it: the picture's channel "
-        "of the last layer has no norm behind it. At the first weights its part of the logits has "
-        f"a deviation of {x.picture:.2g} for x, {large.picture:.2g} for {names[0]} and "
+        f"A4 (unet), a > 0 and b = 0: {unet}. The first norm sees the same, and the picture's "
+        "channel of the last layer has no norm behind it: at the first weights its part of the "
+        f"logits has a deviation of {x.picture:.2g} for x, {large.picture:.2g} for {names[0]} and "
         f"{faint.picture:.2g} for {names[1]}.",
     ]
+
+
+def told_of_turned(turned: Mapping[str, float]) -> str:
+    """Why a negative a alone is another seed."""
+    most = max(turned.values())
+    found = "is another seed and nothing else" if most < SAME else "is NOT shown to be another seed"
+    return (
+        f"A4 ({', '.join(turned)}), a < 0 and b = 0: -x with the signs of the first weights turned "
+        f"is x: over {TURNED_STEPS} updates their losses differ by at most {most:.1e}. The "
+        f"first weights are drawn evenly about 0, so that -x {found}."
+    )
 
 
 def told_of_runs(network: str, records: Records, equal: Mapping[str, Equal]) -> list[str]:
@@ -173,23 +216,21 @@ def told_of_runs(network: str, records: Records, equal: Mapping[str, Equal]) -> 
 
 
 def told_of_negative(network: str, records: Records, equal: Mapping[str, Equal]) -> str:
-    """Whether a negative a is another seed or a worse result."""
-    a, b = PAIRS[3]
-    name = f"{network}, {seen(a, b)}"
-    loss = losses(records, name)
+    """Whether an inverted picture, whose border is another, gives a worse result."""
+    name = f"{network}, {seen(*INVERTED)}"
+    ours, theirs = (answers.values(records[arm], "loss") for arm in (name, f"{network}, x"))
+    loss = unpaired(ours, theirs)
     like = likeness(equal[name]["all"], equal[f"{network}, x"]["all"])
-    unsure = "another seed, and no worse result that could be told"
-    if like != NOT_TOLD:
-        unsure = f"no worse result that could be told, and {like}"
     found = {
         "one": "one seed, no finding",
-        "none": unsure,
+        "none": f"open: no difference is told, and none of up to {loss.high:.3f} is excluded",
         "above": "a worse result",
         "below": "a better result",
     }[sign(loss)]
     return (
-        f"A4 ({network}): a < 0 ({seen(a, b)}) begins with the signs of the first weights turned: "
-        f"{found} (loss less that on x {weighed(loss)}; {like})."
+        f"A4 ({network}): {seen(*INVERTED)}, the inverted picture, padded with 0 where x would be "
+        f"padded with 1: loss less that on x {weighed(loss)} ({len(ours)} seeds and {len(theirs)}, "
+        f"not paired; {like}): {found}."
     )
 
 
@@ -233,16 +274,34 @@ def difference_table(records: Records) -> Table:
     """Scores on a*x + b less those on x, paired by seed."""
     columns = ("loss", "loss_inside", "loss_border", "accuracy", "ab_error")
     rows = [
-        (name, len(runs), *(told(losses(records, name, column)) for column in columns))
+        (
+            name, len(runs), told(trained(records, name)),
+            *(told(losses(records, name, column)) for column in columns),
+        )
         for name, runs in records.items()
         if not name.endswith(", x")
-    ]
+    ]  # fmt: skip
     header = (
-        "", "seeds", "loss, nats", "inside", f"within {BORDER} px of the border", "accuracy",
-        "ab error",
+        "", "seeds", "training loss, nats", "validation loss, nats", "inside",
+        f"within {BORDER} px of the border", "accuracy", "ab error",
     )  # fmt: skip
     note = "Of so many 95 % intervals, one in twenty excludes 0 by chance."
     return Table("Trained on a*x + b less trained on x, seed by seed", header, rows, note)
+
+
+def curve_figures(records: Records) -> dict[str, Figure]:
+    """Training and validation loss of each network, by what it sees."""
+    made = {}
+    for network in NETWORKS:
+        own = {
+            name.partition(", ")[2]: runs
+            for name, runs in records.items()
+            if name.startswith(f"{network}, ")
+        }
+        for kind in ("training", "validation"):
+            lines = {name: answers.curve(runs, kind, "loss") for name, runs in own.items()}
+            made[f"{network}-{kind}-loss"] = figures.curves(lines, "updates", f"{kind} loss, nats")
+    return made
 
 
 STUDY = Study(

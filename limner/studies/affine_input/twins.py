@@ -40,6 +40,7 @@ class Away(NamedTuple):
     as_written: float
 
 
+PictureNetwork = CNN | UNet
 Aways = dict[tuple[float, float], Away]  # by a and b
 
 
@@ -67,10 +68,10 @@ def seen(a: float, b: float) -> str:
     return f"{a:g}*x{b:+g}" if b else f"{a:g}*x"
 
 
-def first_network(recipe: Recipe) -> CNN | UNet:
+def first_network(recipe: Recipe) -> PictureNetwork:
     """The recipe's network before its first step."""
     network = build(recipe, palette_of(recipe), pretrained=False)
-    assert isinstance(network, CNN | UNet)
+    assert isinstance(network, PictureNetwork)
     return network
 
 
@@ -82,19 +83,28 @@ def light_of(recipe: Recipe, split: str, count: int) -> Tensor:
 
 
 @torch.no_grad()
-def settled(recipe: Recipe) -> CNN | UNet:
+def settled(recipe: Recipe) -> PictureNetwork:
     """The recipe's network at its first weights in float64, its norms' statistics those of a
     batch: in eval mode, as if trained."""
     network = first_network(recipe).double()
+    settle(network, [light_of(recipe, "train", SETTLING).double()])
+    return network
+
+
+@torch.no_grad()
+def settle(network: PictureNetwork, batches: Sequence[Tensor]) -> None:
+    """Give the norms the statistics of these batches, and leave the network in eval mode."""
     for part in network.modules():
         if isinstance(part, torch.nn.BatchNorm2d):
-            part.momentum = 1.0
+            part.reset_running_stats()
+            part.momentum = None  # the plain mean over batches
     network.train()
-    network(light_of(recipe, "train", SETTLING).double())
-    return network.eval()
+    for batch in batches:
+        network(batch)
+    network.eval()
 
 
-def as_written(network: CNN | UNet, a: float, b: float) -> CNN | UNet:
+def as_written(network: PictureNetwork, a: float, b: float) -> PictureNetwork:
     """The write-up's w' = (w - b) / a, read kindly: in every convolution that sees the picture,
     with borders of b, and every bias as it was."""
     twin = absorb(network, a, b)
@@ -106,7 +116,7 @@ def as_written(network: CNN | UNet, a: float, b: float) -> CNN | UNet:
     return twin
 
 
-def zero_padded(network: CNN | UNet, a: float, b: float) -> CNN | UNet:
+def zero_padded(network: PictureNetwork, a: float, b: float) -> PictureNetwork:
     """The exact network, but with borders of 0."""
     twin = absorb(network, a, b)
     for part in twin.modules():
@@ -116,12 +126,12 @@ def zero_padded(network: CNN | UNet, a: float, b: float) -> CNN | UNet:
 
 
 @torch.no_grad()
-def away(network: CNN | UNet, x: Tensor, a: float, b: float) -> Away:
+def away(network: PictureNetwork, x: Tensor, a: float, b: float) -> Away:
     """How far the exact construction and its shortcuts are from saying of a*x + b what the network
     says of x, float64 [N, 1, H, W]."""
     said = network(x)
 
-    def differences(twin: CNN | UNet) -> Tensor:
+    def differences(twin: PictureNetwork) -> Tensor:
         difference: Tensor = (twin(a * x + b) - said).abs()
         return difference
 
