@@ -89,13 +89,14 @@ def scores_table(
         cells = [_cell(records, column, digits) for column, (_, digits) in COLUMNS.items()]
         rows.append((name, len(records), first_parameters(records), *cells))
     for name, scores in simple_answers(spec, palette, first["settings"]["pictures"]).items():
-        cells = [
-            f"{scores[column]:.{digits}f}" if column in scores else "-"
-            for column, (_, digits) in COLUMNS.items()
-        ]
-        rows.append((name, "-", "-", *cells))
+        rows.append((name, "-", "-", *(simple_cell(scores, column) for column in COLUMNS)))
     header = ("", "seeds", "parameters", *(told for told, _ in COLUMNS.values()))
     return Table(title, header, rows, note)
+
+
+def simple_cell(scores: Mapping[str, float], column: str) -> str:
+    """A score of a simple answer as a table shows it; "-" where there is no such score."""
+    return f"{scores[column]:.{COLUMNS[column][1]}f}" if column in scores else "-"
 
 
 def first_parameters(records: Sequence[Record]) -> int:

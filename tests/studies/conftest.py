@@ -135,7 +135,7 @@ def make_record() -> MakeRecord:
         if pictures is None:
             pictures = np.random.default_rng(recipe.seed).integers(0, K, (count, 32, 32))
         steps = recipe.steps or 50 * recipe.epochs
-        training = training or falling(first["loss"] - 0.02, steps // 10)
+        training = training or falling(first["loss"] - 0.02, max(1, steps // 10))
         validation = validation or falling(first["loss"], recipe.epochs or 1)
         settings = recipe.to_dict()
         del settings["name"], settings["palette"]

@@ -16,6 +16,8 @@ from limner.studies.verdicts import seeds, sign, weighed
 SIZES = (50, 100, 500, 1000)
 KINDS = ("equal epochs", "scaled rate", "equal updates")
 
+CLOSED = 0.25  # of a gap: the most that may be left, by its interval, where it is called closed
+
 Sizes = Mapping[int, tuple[Record, ...]]  # the runs of each batch size
 
 
@@ -28,6 +30,12 @@ def gap(sizes: Sizes, small: int, column: str = "loss") -> list[float]:
     """The largest batch's score less a smaller one's, one a seed."""
     large = answers.values(sizes[SIZES[-1]], column)
     return [a - b for a, b in zip(large, answers.values(sizes[small], column), strict=False)]
+
+
+def training_gap(sizes: Sizes, small: int) -> list[float]:
+    """The same of the training losses at the end."""
+    large, little = (answers.training_losses(sizes[size]) for size in (SIZES[-1], small))
+    return [a - b for a, b in zip(large, little, strict=False)]
 
 
 def ratio(ours: Sequence[float], theirs: Sequence[float]) -> Interval:
@@ -86,22 +94,30 @@ def told_of_updates(kinds: Mapping[str, Sizes], small: int) -> str:
     """How much of the gap at equal epochs is just more updates."""
     before, after = (gap(kinds[kind], small) for kind in ("equal epochs", "equal updates"))
     left, shrunk = over_seeds(after), difference(after, before)
+    trained = over_seeds(training_gap(kinds["equal updates"], small))
+    share = remaining(kinds, small, "equal updates")
     if sign(over_seeds(before)) == "one":
         judged = "one seed of each, no finding"
     elif sign(over_seeds(before)) != "above":
         judged = "no gap at equal epochs that could be told, so nothing to explain"
     elif sign(shrunk) != "below":
         judged = "that more updates explain the gap is not supported"
-    elif sign(left) == "above":
+    elif sign(left) == "above" and sign(trained) == "above":
         judged = "more updates explain a part of the gap, and smaller is better beside them"
-    elif sign(left) == "none":
-        judged = "just more updates: no gap is left that could be told"
-    else:
+    elif sign(left) == "above":
+        judged = (
+            "more updates explain a part of the gap; what is left is none of learning (the "
+            "training loss), but of what holds for new pictures"
+        )
+    elif sign(left) == "below":
         judged = "just more updates, and more than that: at equal updates the larger batch is ahead"
+    else:
+        found = "just more updates" if share.high <= CLOSED else "open: more updates narrow the gap"
+        judged = f"{found}, of which at most {100 * share.high:.0f} % is left"
     return (
         f"B4: UNet, loss at batch {SIZES[-1]} less that at {small}: {weighed(over_seeds(before))} "
-        f"at equal epochs, {weighed(left)} at equal updates; "
-        f"{_share(remaining(kinds, small, 'equal updates'), before)} of the gap remains "
+        f"at equal epochs, {weighed(left)} at equal updates, there in training {weighed(trained)}; "
+        f"{_share(share, before)} of the gap remains "
         f"({seeds(len(after))}): {judged}. At equal updates a larger batch sees more pictures."
     )
 
@@ -110,6 +126,7 @@ def told_of_rate(kinds: Mapping[str, Sizes], small: int) -> str:
     """How much of the gap is left if the learning rate grows with the batch."""
     before, after = (gap(kinds[kind], small) for kind in ("equal epochs", "scaled rate"))
     shrunk = difference(after, before)
+    share = remaining(kinds, small, "scaled rate")
     if sign(shrunk) == "one":
         judged = "one seed of each, no finding"
     elif sign(over_seeds(before)) != "above":
@@ -118,12 +135,15 @@ def told_of_rate(kinds: Mapping[str, Sizes], small: int) -> str:
         judged = "that a scaled rate narrows the gap is not supported"
     elif sign(over_seeds(after)) == "above":
         judged = "a scaled rate narrows the gap and does not close it"
+    elif sign(over_seeds(after)) == "below":
+        judged = "a scaled rate more than closes the gap: the larger batch is ahead"
     else:
-        judged = "a scaled rate closes the gap, as far as could be told"
+        verb = "closes" if share.high <= CLOSED else "narrows"
+        judged = f"a scaled rate {verb} the gap, of which at most {100 * share.high:.0f} % is left"
     return (
         f"B4: UNet, equal epochs, rate in proportion to the batch: loss at {SIZES[-1]} less that "
         f"at {small} {weighed(over_seeds(after))}; "
-        f"{_share(remaining(kinds, small, 'scaled rate'), before)} of the gap at one rate remains "
+        f"{_share(share, before)} of the gap at one rate remains "
         f"({seeds(len(after))}): {judged}."
     )
 

@@ -59,7 +59,7 @@ def answer(setting: Setting, records: Records) -> Answer:
             "scores": answers.scores_table(
                 "Scores by batch size", records, setting.data, answers.PALETTE_NOTE
             ),
-            "sizes": size_table(records),
+            "sizes": size_table(setting, records, palette),
             "gaps": gap.gap_table(kinds),
             "edges": edges.edge_table(kinds, truth),
         },
@@ -79,8 +79,8 @@ def answer(setting: Setting, records: Records) -> Answer:
 # ---- tables and figures
 
 
-def size_table(records: Records) -> Table:
-    """Loss and accuracy by batch size beside the write-up's."""
+def size_table(setting: Setting, records: Records, palette: Palette) -> Table:
+    """Loss and accuracy by batch size beside the write-up's, and those of the simple answers."""
     rows: list[tuple[object, ...]] = []
     for size in SIZES:
         cells = [f"{WRITEUP[size][0]:.2f}, {100 * WRITEUP[size][1]:.0f} %"]
@@ -90,6 +90,10 @@ def size_table(records: Records) -> Table:
             loss, accuracy = (over_seeds(answers.values(runs, c)) for c in ("loss", "accuracy"))
             cells.append(f"{told(loss)}, {told(accuracy)}")
         rows.append((size, *cells))
+    simple = answers.simple_answers(setting.data, palette, setting.base.pictures)
+    for name, scores in simple.items():
+        both = ", ".join(answers.simple_cell(scores, column) for column in ("loss", "accuracy"))
+        rows.append((name, "-", *[both] * (len(cells) - 1)))
     header = (
         "batch",
         "the write-up's UNet",
@@ -109,7 +113,10 @@ def curve_figures(records: Records) -> dict[str, Figure]:
         for kind in ("training", "validation"):
             lines = {f"batch {size}": by_epoch(runs, kind) for size, runs in sizes.items()}
             made[f"{network}-{kind}-loss"] = figures.curves(lines, "epochs", f"{kind} loss, nats")
-    for name, kind in (("equal epochs", "validation"), ("equal updates", "training")):
+    for name, kind in (
+        ("equal epochs", "validation"), ("equal updates", "training"),
+        ("equal updates", "validation"),
+    ):  # fmt: skip
         sizes = of_kind(records, "unet", name)
         by_update = {
             f"batch {size}": answers.curve(runs, kind, "loss") for size, runs in sizes.items()

@@ -65,6 +65,13 @@ def answer(setting: Setting, records: Records) -> Answer:
                 {one.name: over_seeds(one.shared()) for one in categories},
                 "loss of the common network less the own one's, nats", {},
             ),
+            **{
+                f"{kind}-loss": figures.curves(
+                    {one.name: answers.curve(one.own, kind, "loss") for one in categories},
+                    "updates", f"{kind} loss of each category's own network, nats",
+                )
+                for kind in ("training", "validation")
+            },
             "pictures": figures.pictures(picture_rows(categories)),
         },
         facts={
@@ -161,13 +168,18 @@ def told_of_common(categories: Sequence[Category]) -> list[str]:
     else:
         words = {"above": "worse for", "below": "better for", "none": "not told apart for"}
         parts = [f"{words[key]} {', '.join(names)}" for key, names in sorted(signs.items())]
-        listed = "; ".join(parts)
+        listed = f"{'; '.join(parts)} (of ten 95 % intervals, one that excludes 0 is no rarity)"
+    shared_lookup = (
+        "that is what sharing costs without a network"
+        if lookups > 0
+        else "without a network sharing costs nothing"
+    )
     return [
         f"One network for all ten categories, at as many updates, less each category's own: loss "
         f"{weighed(mean)} in the mean ({seeds(count)}); {listed}. It sees ten times the pictures, "
         "each a tenth as often.",
         f"One look-up for all ten less each category's own: loss {lookups:+.3f} in the mean: "
-        "that is what sharing costs without a network.",
+        f"{shared_lookup}.",
     ]
 
 
@@ -235,16 +247,19 @@ def score_table(setting: Setting, records: Records, categories: Sequence[Categor
         table = answers.scores_table("", arms, one.spec)
         rows += [(one.name, *row) for row in table.rows]
         header = ("category", *table.header)
-    return Table("Scores of every category", header, rows, answers.PALETTE_NOTE)
+    note = (
+        f"Look-up and majority are counted on the first {PICTURES:,} pictures of the category "
+        f"alone, whatever the networks above them saw. {answers.PALETTE_NOTE}"
+    )
+    return Table("Scores of every category", header, rows, note)
 
 
 def picture_rows(categories: Sequence[Category]) -> dict[str, Any]:
-    """The truth, and what each category's own network predicts."""
-    rows = {}
+    """Input, truth, truth in the palette, and what each category's own network predicts."""
+    rows: dict[str, Any] = {}
     for one in categories:
-        found = answers.picture_rows({"own": one.own}, one.spec)
-        rows[one.name] = found["truth"]
-        rows[f"{one.name}: network"] = found["own"]
+        found = answers.picture_rows({"own network": one.own}, one.spec)
+        rows |= {f"{one.name}: {name}": row for name, row in found.items()}
     return rows
 
 

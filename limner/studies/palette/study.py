@@ -257,7 +257,11 @@ def error_figure(rgb: Sequence[Arm]) -> Figure:
 
 def picture_figure(setting: Setting, arms: Sequence[Arm]) -> Figure:
     """Truth, and in each palette the true and the predicted classes' colors."""
-    rows = {"truth": truth(setting, arms[0]).rgb[:PICTURES]}
+    first = truth(setting, arms[0])
+    rows = {
+        "input": np.repeat(first.grey[:PICTURES, ..., None], 3, axis=-1),
+        "truth": first.rgb[:PICTURES],
+    }
     for arm in arms:
         own = truth(setting, arm)
         light = own.rgb[:PICTURES]

@@ -43,7 +43,8 @@ def answer(setting: Setting, records: Records) -> Answer:
     palette = Palette.from_json(first["palette"])
     truth = answers.truth_of(setting.data, "val", palette)
     pictures = first["settings"]["pictures"]
-    simple = answers.simple_answers(setting.data, palette, pictures)["grey look-up"]
+    simples = answers.simple_answers(setting.data, palette, pictures)
+    simple = simples["grey look-up"]
     lookup = answers.lookup_by_class(setting.data, palette, pictures)
     tried = writeup_cnn.candidates(setting, records)
     main = {name: records[name] for name in MAIN}
@@ -66,7 +67,7 @@ def answer(setting: Setting, records: Records) -> Answer:
             "differences": difference_table(records),
             "colors": merely_brown.color_table(records, truth, lookup),
             "skips": effects.effects_table(records, truth),
-            "search": writeup_cnn.table(tried),
+            "search": writeup_cnn.table(tried, simples),
         },
         figures={
             **{
@@ -151,7 +152,8 @@ def told_of_width(records: Records) -> str:
     elif sign(gap) != "below":
         judged = "no gain of the UNet that could be told, so nothing to explain"
     elif sign(wider) != "below":
-        judged = "more parameters do not explain it"
+        most = 100 * max(0.0, wider.low / gap.value)
+        judged = f"more parameters explain at most {most:.0f} % of it"
     elif sign(left) == "below":
         judged = f"more parameters explain about {100 * wider.value / gap.value:.0f} % of it"
     else:

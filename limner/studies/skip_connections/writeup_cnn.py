@@ -7,6 +7,7 @@ plain CNN stopped early.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -137,8 +138,10 @@ def _figures(name: str, runs: Sequence[Record]) -> str:
     return f"{name} ({loss}, {accuracy}; {seeds(len(runs))})"
 
 
-def table(tried: Mapping[str, tuple[Record, ...]]) -> Table:
-    """Every candidate's figures beside the write-up's."""
+def table(
+    tried: Mapping[str, tuple[Record, ...]], simple: Mapping[str, Mapping[str, float]]
+) -> Table:
+    """Every candidate's figures beside the write-up's, the simple answers' below."""
     palette = Palette.from_json(tried["cnn"][0]["palette"])
     kind = kinds(palette)
     rows: list[tuple[object, ...]] = []
@@ -155,6 +158,9 @@ def table(tried: Mapping[str, tuple[Record, ...]]) -> Table:
             )
         )  # fmt: skip
     rows += epoch_rows(tried["cnn"])
+    for name, scores in simple.items():
+        cell = partial(answers.simple_cell, scores)
+        rows.append((name, "-", cell("loss"), cell("accuracy"), "-", cell("colors"), *"---"))
     header = (
         "", "seeds", "loss, nats", "accuracy", "both near", "colors used", "predicted brown",
         "recall on green", "recall on blue",

@@ -60,12 +60,31 @@ def made(
     return make_records(arms, scores)
 
 
+def test_what_a_wide_interval_leaves_is_open(setting: Setting, make_records: MakeRecords) -> None:
+    """No gap that could be told is not yet a closed one."""
+    records = made(setting, make_records, {100: 1.4, 1000: 1.4}, noise=0.03)
+    kinds = {kind: of_kind(records, "unet", kind) for kind in KINDS}
+    for said in (told_of_updates(kinds, 100), told_of_rate(kinds, 100)):
+        assert "narrows the gap, of which at most" in said or "narrow the gap, of which" in said
+        assert "(not told apart)" in said and "just" not in said
+
+
+def test_what_is_left_may_be_learning_by_heart(setting: Setting, make_records: MakeRecords) -> None:
+    records = made(setting, make_records, {100: 1.4, 1000: 1.5})
+    for run in records["unet, 1000, equal updates"]:
+        run["training"]["loss"][-1] = 1.38 + 0.001 * run["settings"]["seed"]
+    for run in records["unet, 100, equal updates"]:
+        run["training"]["loss"][-1] = 1.38 - 0.001 * run["settings"]["seed"]
+    kinds = {kind: of_kind(records, "unet", kind) for kind in KINDS}
+    assert "what is left is none of learning" in told_of_updates(kinds, 100)
+
+
 @pytest.mark.parametrize(
     ("large", "updates", "rate"),
     [
-        (1.4, "just more updates: no gap is left", "closes the gap"),
+        (1.4, "just more updates, of which at most", "a scaled rate closes the gap, of which"),
         (1.5, "explain a part of the gap", "narrows the gap and does not close it"),
-        (1.3, "the larger batch is ahead", "closes the gap"),
+        (1.3, "the larger batch is ahead", "more than closes the gap"),
         (1.6, "explain the gap is not supported", "narrows the gap is not supported"),
         (1.7, "explain the gap is not supported", "narrows the gap is not supported"),
     ],

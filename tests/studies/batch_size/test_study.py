@@ -95,7 +95,7 @@ def test_the_whole_answer(setting: Setting, make_records: MakeRecords) -> None:
     assert any("palette is limner's own" in line for line in found.verdict)
     rows = {row[0]: row for row in found.tables["sizes"].rows}
     assert rows[50][1:3] == ("1.32, 50 %", "1.320 ± 0.012, 0.470 ± 0.000")
-    assert list(rows) == list(SIZES)
+    assert list(rows) == [*SIZES, "majority class", "grey look-up", "best possible"]
     names = [row[0] for row in found.tables["scores"].rows]
     assert names[-3:] == ["majority class", "grey look-up", "best possible"]
     assert found.facts["gaps"]["50 to 1000"]["equal epochs"] == pytest.approx([0.31] * 3)

@@ -114,7 +114,7 @@ def test_one_network_for_all(
     records = made(setting, make_records, dict.fromkeys(CIFAR_CLASSES, 1.4), common)
     said = told_of_common(categories(setting, records))[0]
     assert f"loss {common + 0.001:+.3f} ± 0.002" in said
-    assert f"{words} {', '.join(CIFAR_CLASSES)}." in said
+    assert f"{words} {', '.join(CIFAR_CLASSES)} (of ten" in said
     assert "not told apart" not in said
 
 
@@ -161,7 +161,9 @@ def test_the_whole_answer(setting: Setting, make_records: MakeRecords) -> None:
         "own network", "common network", "own network, all pictures", "majority class",
         "grey look-up", "best possible",
     ]  # fmt: skip
-    assert set(found.figures) == {"beside-lookup", "common", "pictures"}
+    assert set(found.figures) == {
+        "beside-lookup", "common", "training-loss", "validation-loss", "pictures",
+    }  # fmt: skip
     assert drawing.render(found.figures["common"], "png").startswith(b"\x89PNG")
     assert found.facts["horse"]["lookup"] == pytest.approx(looked_up(setting, "horse"))
     assert STUDY.answer is answer

@@ -109,7 +109,8 @@ def test_a_loss_that_is_never_reached(make_record: MakeRecord) -> None:
 def test_the_table_holds_the_records_figures(setting: Setting, make_records: MakeRecords) -> None:
     scores = {"cnn, k 1": {"loss": 1.84, "accuracy": 0.34, "colors": 9}}
     tried = candidates(setting, make_records(plan(setting), scores))
-    rows = {row[0]: row for row in table(tried).rows}
+    rows = {row[0]: row for row in table(tried, {"grey look-up": {"loss": 0.909}}).rows}
+    assert rows["grey look-up"][2:6] == ("0.909", "-", "-", "-")
     assert rows["cnn, k 1"][1:6] == (1, "1.840", "0.340", "yes", "9")
     assert rows["cnn"][4] == "no"
     assert any(name.startswith("cnn, after epoch ") for name in rows)
