@@ -67,7 +67,10 @@ def study(
     chosen.check(data or chosen.data)
     runner.make(folder)
     setting = Setting(data or chosen.data, quick, folder)
-    records = _records(name, chosen.plan(setting), folder)
+    arms = chosen.plan(setting)
+    records = _records(name, arms, folder) if arms else {}
+    if minutes := chosen.minutes[not quick]:
+        say(f"{name}: measures now, for about {_duration(60 * minutes)}")
     answer = chosen.answer(setting, records)
     catalog.check_free(folder, name, quick, writing.names(answer))
     writing.write(chosen, setting, records, answer)

@@ -106,3 +106,4 @@ class Study:
     answer: Callable[[Setting, Records], Answer]
     data: str = "cifar10"  # unless another set is named
     check: Callable[[str], None] = small_pictures  # raises DataError for data that will not do
+    minutes: tuple[float, float] = (0, 0)  # that the answer measures: quick, full; on two cores

@@ -1,5 +1,7 @@
-"""What a training step costs on this machine: its seconds and its memory, in a fresh process."""
+"""What a training step costs on this machine: its seconds and its memory, in fresh processes; and
+whether the machine is idle enough to say so."""
 
+import os
 import statistics
 import sys
 import time
@@ -13,40 +15,77 @@ import torch
 from numpy.typing import NDArray
 
 from limner.dataset import Dataset
+from limner.errors import StudyError
 from limner.learn import fit, machine
 from limner.learn.data import load
 from limner.learn.run import assemble, build
 from limner.learn.sources import Sources
 from limner.recipe import Recipe
 from limner.scores import Interval
+from limner.studies.catalog import RESULT, result
 from limner.studies.record import palette_of
 
-WARM = 2  # steps before the first that is timed
+WARM = 5  # steps before the first that is timed
+PROCESSES = 3  # that each figure is taken from: what one says is no finding
+BUSY = 0.5  # processes that run beside, on average, from which on a machine is not idle
 
 
 @dataclass(frozen=True)
 class Measured:
-    """Seconds of each training step, and the bytes by which the process grew over all of them
-    (None where the system does not tell)."""
+    """Of each process: the seconds of its median training step, and the bytes by which it grew
+    over all of them (None where the system does not tell)."""
 
-    seconds: list[float]
-    grown: int | None
+    medians: list[float]
+    grown: list[int | None]
 
     @property
     def step(self) -> Interval:
-        """The median step, with the quartiles."""
-        low, middle, high = statistics.quantiles(self.seconds, n=4, method="inclusive")
-        return Interval(middle, low, high)
+        """The median over the processes, with the least and the most."""
+        low, high = min(self.medians), max(self.medians)
+        return Interval(statistics.median(self.medians), low, high)
+
+    @property
+    def memory(self) -> Interval | None:
+        """The same of the bytes."""
+        told = [value for value in self.grown if value is not None]
+        return Interval(statistics.median(told), min(told), max(told)) if told else None
+
+
+def beside() -> float:
+    """Processes that ran on this machine beside this one, over the last minute."""
+    return os.getloadavg()[0]
+
+
+def check_idle(folder: Path) -> float:
+    """`beside`, before a timing begins.
+
+    Raises StudyError if the folder's answer was timed on an idle machine and this one is busy: what
+    could be found is not replaced by what could not.
+    """
+    load = beside()
+    if load > BUSY and (folder / RESULT).is_file():
+        before = result(folder)["facts"]["load"]
+        if before <= BUSY:
+            raise StudyError(
+                f"{folder}: {load:.1f} other processes run, and its answer was timed beside "
+                f"{before:.1f}; call again on an idle machine, or give another folder with -o"
+            )
+    return load
 
 
 def measured(recipe: Recipe, rgb: NDArray[np.uint8], steps: int) -> Measured:
-    """`measure` in a fresh process, whose memory holds nothing else."""
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        return pool.submit(measure, recipe, rgb, steps).result()
+    """`measure` in fresh processes, one after the other, whose memory holds nothing else."""
+    found = []
+    for _ in range(PROCESSES):
+        with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+            found.append(pool.submit(measure, recipe, rgb, steps).result())
+    medians, grown = zip(*found, strict=True)
+    return Measured(list(medians), list(grown))
 
 
-def measure(recipe: Recipe, rgb: NDArray[np.uint8], steps: int) -> Measured:
-    """Time so many training steps on one batch, after a few to warm up, on one thread."""
+def measure(recipe: Recipe, rgb: NDArray[np.uint8], steps: int) -> tuple[float, int | None]:
+    """The median of so many training steps on one batch, after a few to warm up, on one thread, in
+    seconds; and the bytes by which the process grew."""
     torch.set_num_threads(1)
     machine.keep_memory()  # as training does
     palette = palette_of(recipe)
@@ -62,7 +101,7 @@ def measure(recipe: Recipe, rgb: NDArray[np.uint8], steps: int) -> Measured:
         seconds.append(time.perf_counter() - begin)
     after = resident("VmHWM")
     grown = None if before is None or after is None else after - before
-    return Measured(seconds[WARM:], grown)
+    return statistics.median(seconds[WARM:]), grown
 
 
 def resident(key: str) -> int | None:

@@ -310,4 +310,5 @@ STUDY = Study(
     questions=("A4",),
     plan=plan,
     answer=answer,
+    minutes=(0.5, 2),
 )

@@ -1,10 +1,9 @@
 """A3: what does a picture of twice the side cost? Counted, and measured beside the counts.
 
 No run is needed: the counts are the account's, and a few training steps are timed, each network
-and input in a fresh process of one thread, one after the other.
+and input in fresh processes of one thread, one after the other.
 """
 
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 
@@ -23,13 +22,12 @@ from limner.scores import Interval
 from limner.studies import figures
 from limner.studies.record import palette_of
 from limner.studies.study import Answer, Arms, Records, Setting, Study, Table, pixels
-from limner.studies.timing import Measured, measured
+from limner.studies.timing import BUSY, PROCESSES, Measured, beside, check_idle, measured
 
 NETWORKS = ("unet", "cnn")
 SIDES = (32, 64)
 PHOTOGRAPHS = "photos"  # the set that real pictures of both sides come from
 QUICK_STEPS, STEPS = 5, 15
-BUSY = 0.5  # processes that run beside, on average, from which on a machine is not idle
 MEGA = 1e6
 
 Pictures = dict[tuple[str, int], NDArray[np.uint8]]  # by kind and side: [batch, side, side, 3]
@@ -59,7 +57,7 @@ def plan(setting: Setting) -> Arms:
 
 
 def answer(setting: Setting, records: Records) -> Answer:
-    busy = os.getloadavg()[0]
+    busy = check_idle(setting.folder)
     given = pictures(setting)
     recipes = {name: replace(setting.base, name=name, network=name) for name in NETWORKS}
     counts = {
@@ -71,7 +69,8 @@ def answer(setting: Setting, records: Records) -> Answer:
         for name, recipe in recipes.items()
         for (kind, side), rgb in given.items()
     }
-    return concluded(counts, measures, busy, setting.base.batch)
+    # The last process is in the average, too.
+    return concluded(counts, measures, max(busy, beside() - 1), setting.base.batch)
 
 
 def pictures(setting: Setting) -> Pictures:
@@ -123,8 +122,8 @@ def concluded(counts: Counts, measures: Measures, busy: float, batch: int) -> An
         verdict.append(f"A3: the set `{PHOTOGRAPHS}` is not at hand: upsampled pictures alone.")
     if not alone:
         verdict.append(
-            f"A3: {busy:.1f} other processes ran when the timing began: it did not run alone; call "
-            "the study again on an idle machine."
+            f"A3: {busy:.1f} other processes ran when the timing began or ended: it did not run "
+            "alone; call the study again on an idle machine."
         )
     return Answer(
         verdict,
@@ -148,14 +147,20 @@ def has_photographs(measures: Measures) -> bool:
     return any(kind == "photographs" for _, kind, _ in measures)
 
 
-def growth(measures: Measures, name: str) -> tuple[Interval, float | None]:
+def growth(measures: Measures, name: str) -> tuple[Interval, Interval | None]:
     """How a step's seconds and its memory grow from 32 px to 64 px, on CIFAR-10's pictures; the
-    seconds' bounds are those of opposite quartiles."""
+    bounds are those of the least and the most of either side's processes."""
     small = measures[name, "CIFAR-10", 32]
     large = measures[name, "CIFAR-10, upsampled", 64]
-    a, b = small.step, large.step
-    memory = large.grown / small.grown if small.grown and large.grown else None
-    return Interval(b.value / a.value, b.low / a.high, b.high / a.low), memory
+    memory = None
+    if small.memory and large.memory:
+        memory = over(large.memory, small.memory)
+    return over(large.step, small.step), memory
+
+
+def over(large: Interval, small: Interval) -> Interval:
+    """The ratio, at the least and at the most that its parts allow."""
+    return Interval(large.value / small.value, large.low / small.high, large.high / small.low)
 
 
 def counted(counts: Counts, name: str) -> str:
@@ -187,12 +192,14 @@ def timed(counts: Counts, measures: Measures, name: str, batch: int, alone: bool
         f"A3 ({name}): a training step on {batch} pictures takes "
         f"{told_ms(measures[name, 'CIFAR-10', 32])} ms at 32 px and "
         f"{told_ms(measures[name, 'CIFAR-10, upsampled', 64])} ms at 64 px, {seconds.value:.2f} "
-        f"times as long ({seconds.low:.2f} to {seconds.high:.2f}): {found} ({expected:g})"
+        f"times as long ({seconds.low:.2f} to {seconds.high:.2f}, {PROCESSES} processes each): "
+        f"{found} ({expected:g})"
     )
     if memory is None:
         return f"{line}; the system does not tell its memory."
     return (
-        f"{line}; it takes {memory:.2f} times the memory, where what autograd saves grows "
+        f"{line}; it takes {memory.value:.2f} times the memory ({memory.low:.2f} to "
+        f"{memory.high:.2f}), where what autograd saves grows "
         f"{large.saved / small.saved:.2f} times."
     )
 
@@ -204,7 +211,7 @@ def compared(measures: Measures, name: str, alone: bool) -> str:
     if not alone:
         found = "on a busy machine, no finding"
     elif real.low > upsampled.high or upsampled.low > real.high:
-        found = f"{real.value / upsampled.value:.2f} times, in one process each: no finding"
+        found = f"{real.value / upsampled.value:.2f} times as long"
     else:
         found = "no difference that can be told"
     return (
@@ -241,22 +248,24 @@ def measure_table(counts: Counts, measures: Measures, busy: float, batch: int) -
     for (name, kind, side), one in measures.items():
         step = one.step
         macs = 3 * batch * counts[name, side].connections
-        grown = "-" if one.grown is None else f"{one.grown / MEGA:.0f}"
+        memory = one.memory
+        grown = "-" if memory is None else f"{memory.value / MEGA:.0f}"
         rows.append(
             (
                 name, kind, side, f"{1e3 * step.value:.1f}",
-                f"{1e3 * step.low:.1f} to {1e3 * step.high:.1f}", len(one.seconds),
+                f"{1e3 * step.low:.1f} to {1e3 * step.high:.1f}", len(one.medians),
                 f"{macs / step.value / 1e9:.1f}", grown, f"{counts[name, side].peak / MEGA:.0f}",
             )
         )  # fmt: skip
     header = (
-        "network", "pictures", "side, px", "step, ms (median)", "quartiles", "steps",
+        "network", "pictures", "side, px", "step, ms", "least and most", "processes",
         "GMAC/s", "memory grown, MB", "counted peak, MB",
     )  # fmt: skip
     note = (
-        f"Training steps on {batch} pictures, float32, one thread, each row in a fresh process; "
-        "memory: how far the process grew over its steps, with all that training keeps. GMAC/s "
-        f"takes a step for three forward passes. Load average before: {busy:.2f}."
+        f"Training steps on {batch} pictures, float32, one thread: the median of each process, and "
+        "of these the median. Memory: how far a process grew over its steps, with all that "
+        "training keeps. GMAC/s takes a step for three forward passes. Processes beside: "
+        f"{busy:.2f}."
     )
     return Table("Measured", header, rows, note)
 
@@ -272,9 +281,11 @@ def ratio_figure(counts: Counts, measures: Measures) -> Figure:
             "connections": large.connections / small.connections,
             "real links": large.links / small.links,
             "saved bytes": large.saved / small.saved,
-        } | ({} if memory is None else {"memory, measured": memory})
+        }
         for what, ratio in exact.items():
             bars[f"{name}: {what}"] = Interval(ratio, ratio, ratio)
+        if memory is not None:
+            bars[f"{name}: memory, measured"] = memory
         bars[f"{name}: seconds, measured"] = seconds
     return figures.bars(bars, "64 px over 32 px", {"4 times": 4.0})
 
@@ -285,4 +296,5 @@ STUDY = Study(
     questions=("A3",),
     plan=plan,
     answer=answer,
+    minutes=(2, 6),
 )

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from math import log
 from pathlib import Path
 from typing import Any
@@ -93,6 +94,7 @@ def answer(setting: Setting, records: Records) -> Answer:
     verdict = [
         *told_of_scales(rgb),
         told_of_number(rgb),
+        told_of_steps(rgb),
         told_of_limit(rgb),
         *told_of_spaces(arms),
         told_of_lookup(arms),
@@ -157,6 +159,15 @@ def told_of_number(rgb: Sequence[Arm]) -> str:
     return f"From {len(few.palette)} to {len(many.palette)} colors in RGB {'; '.join(lines)}."
 
 
+def told_of_steps(rgb: Sequence[Arm]) -> str:
+    """From how many colors on more of them bring nothing that could be told."""
+    parts = []
+    for few, many in pairwise(rgb):
+        change = difference(many.reached("ab_error"), few.reached("ab_error"))
+        parts.append(f"{len(few.palette)} to {len(many.palette)} {weighed(change, digits=2)}")
+    return f"Step by step the reached ab error changes, {', '.join(parts)}."
+
+
 def told_of_limit(rgb: Sequence[Arm]) -> str:
     """How much of the error is the network's guess, and not the palette's coarseness."""
     parts = []
@@ -177,7 +188,8 @@ def told_of_spaces(arms: Sequence[Arm]) -> list[str]:
         lines.append(
             f"{K} colors in ab instead of RGB: the best reachable ab error is "
             f"{ab.best('ab_error'):.2f} instead of {rgb.best('ab_error'):.2f}; the reached one "
-            f"changes by {found}."
+            f"changes by {found}. With the palette the input changes, too: L* in place of the "
+            "mean of the channels."
         )
     return lines
 

@@ -5,7 +5,6 @@ weights); scores are those of the embedded model `voc`, whose last layer is forg
 again. Nothing is fetched.
 """
 
-import os
 import statistics
 from dataclasses import asdict
 from pathlib import Path
@@ -21,6 +20,7 @@ from limner.recipe import Recipe
 from limner.studies import figures
 from limner.studies.seeds import difference, over_seeds, told
 from limner.studies.study import Answer, Arms, Records, Setting, Study
+from limner.studies.timing import BUSY, check_idle
 from limner.studies.tuning.cost import (
     ALL,
     CACHED,
@@ -51,7 +51,6 @@ QUICK_SIDES, QUICK_STEPS = (32, 64), 2
 SEEDS, TUNED = 3, 60  # of what is scored: seeds, and steps of 16 pictures
 QUICK_SEEDS, QUICK_TUNED = 1, 5
 HOLDOUT = 90  # those of recipes/voc.toml: the model has not learned from them
-BUSY = 0.5  # processes that run beside, on average, from which on a machine is not idle
 
 
 def plan(setting: Setting) -> Arms:
@@ -68,7 +67,7 @@ def check(data: str) -> None:
 
 def answer(setting: Setting, records: Records) -> Answer:
     quick = setting.quick
-    busy = os.getloadavg()[0]
+    busy = check_idle(setting.folder)
     sides, steps = (QUICK_SIDES, QUICK_STEPS) if quick else (SIDES, STEPS)
     seeds, tuned = (QUICK_SEEDS, QUICK_TUNED) if quick else (SEEDS, TUNED)
     base = weights.path(BASE)
@@ -269,4 +268,5 @@ STUDY = Study(
     answer=answer,
     data=BASE,
     check=check,
+    minutes=(2, 30),
 )

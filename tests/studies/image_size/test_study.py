@@ -1,5 +1,6 @@
 """What twice the side costs: the counts are the account's, the verdict follows the measures."""
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 
 from limner import drawing
+from limner.errors import StudyError
 from limner.studies import timing
 from limner.studies.image_size import study as image_size
 from limner.studies.image_size.study import Count, Counts, Measures, concluded
@@ -25,15 +27,16 @@ Timed = Callable[..., Measures]
 
 
 def measures(ratio: float, real: float = 1.0, photographs: bool = True) -> Measures:
-    """Steps of 0.1 s ± 2 % at 32 px, `ratio` times as long at 64 px, and photographs `real` times
-    as long as that; 100 MB, and 300 MB."""
+    """Processes with steps of 0.1 s ± 2 % at 32 px, `ratio` times as long at 64 px, and photographs
+    `real` times as long as that; 100 MB, and 300 MB."""
     spread = np.array([0.98, 0.99, 1.0, 1.01, 1.02])
     made = {}
     for name in ("unet", "cnn"):
         for kind, side in KINDS if photographs else KINDS[:2]:
             longer = (ratio if side == 64 else 1.0) * (real if kind == "photographs" else 1.0)
             grown = 300_000_000 if side == 64 else 100_000_000
-            made[name, kind, side] = Measured((0.1 * longer * spread).tolist(), grown)
+            medians = (0.1 * longer * spread).tolist()
+            made[name, kind, side] = Measured(medians, [grown] * len(medians))
     return made
 
 
@@ -69,7 +72,7 @@ def test_photographs_beside_upsampled_pictures() -> None:
     alike = said(concluded(COUNTS, measures(4.0), 0.0, BATCH), "photographs")
     assert "no difference that can be told" in alike
     apart = said(concluded(COUNTS, measures(4.0, real=1.5), 0.0, BATCH), "photographs")
-    assert "1.50 times, in one process each: no finding" in apart
+    assert "1.50 times as long" in apart
     without = concluded(COUNTS, measures(4.0, photographs=False), 0.0, BATCH)
     assert "not at hand" in without.verdict[-1]
 
@@ -85,7 +88,7 @@ def test_the_counts_are_told_as_they_are() -> None:
 
 
 def test_a_system_that_does_not_tell_its_memory() -> None:
-    silent = {key: replace(one, grown=None) for key, one in measures(4.0).items()}
+    silent = {key: replace(one, grown=[None] * 5) for key, one in measures(4.0).items()}
     answer = concluded(COUNTS, silent, 0.0, BATCH)
     assert "does not tell its memory" in said(answer, "training step")
     assert {row[-2] for row in answer.tables["measured"].rows} == {"-"}
@@ -94,7 +97,7 @@ def test_a_system_that_does_not_tell_its_memory() -> None:
 def test_tables_hold_the_measures_and_the_figure_is_drawn() -> None:
     answer = concluded(COUNTS, measures(4.0), 0.0, BATCH)
     first = answer.tables["measured"].rows[0]
-    assert first[:6] == ("unet", "CIFAR-10", 32, "100.0", "99.0 to 101.0", 5)
+    assert first[:6] == ("unet", "CIFAR-10", 32, "100.0", "98.0 to 102.0", 5)
     assert answer.tables["counts"].rows[1] == (
         "unet", 64, 100, 4000, 3700, "24 x 64 x 64", 20_000,
     )  # fmt: skip
@@ -125,10 +128,25 @@ def test_pictures_of_every_kind_have_their_sides(
 def test_a_step_is_measured_in_a_process_of_its_own() -> None:
     recipe = replace(WRITEUP, network="cnn", NF=4)
     found = timing.measured(recipe, np.zeros((64, 32, 32, 3), np.uint8), 3)
-    assert len(found.seconds) == 3
-    assert min(found.seconds) > 0
+    assert len(found.medians) == timing.PROCESSES
+    assert min(found.medians) > 0
     kept = image_size.count(replace(recipe, batch=64), 32).saved
-    assert found.grown is None or found.grown > kept  # Linux alone tells
+    assert all(grown is None or grown > kept for grown in found.grown)  # Linux alone tells
+
+
+def test_an_idle_answer_is_not_replaced_by_a_busy_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(timing, "beside", lambda: 1.7)
+    assert timing.check_idle(tmp_path) == 1.7  # nothing is lost
+    answer = tmp_path / "result.json"
+    for before, refused in ((0.1, True), (2.0, False)):
+        answer.write_text(json.dumps({"study": "image-size", "facts": {"load": before}}))
+        if refused:
+            with pytest.raises(StudyError, match=r"1\.7 other processes run.*timed beside 0\.1"):
+                timing.check_idle(tmp_path)
+        else:
+            assert timing.check_idle(tmp_path) == 1.7
 
 
 def test_nothing_is_trained(tmp_path: Path) -> None:

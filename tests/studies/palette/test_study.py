@@ -111,7 +111,18 @@ def test_one_seed_is_no_finding(setting: Setting, make_records: MakeRecords) -> 
     for part in ("From 8 to 96", "24 colors in ab", "48 colors in ab"):
         assert "one seed, no finding" in line(found, part)
     assert "from one seed nothing is found for" in line(found, "beside the grey look-up's")
+    assert "8 to 16" in (steps := line(found, "Step by step")) and "one seed" in steps
     assert "A quick look" in found.verdict[-1]
+
+
+def test_step_by_step(setting: Setting, make_records: MakeRecords) -> None:
+    """What is gained is gained by 16 colors, and the last step is too wide to tell."""
+    scores: Scores = {name: {"ab_error": [12.4, 12.5, 12.6]} for name in plan(setting)}
+    scores["rgb, 8"] = {"ab_error": [13.0, 13.1, 13.2]}
+    scores["rgb, 96"] = {"ab_error": [12.0, 12.5, 13.1]}
+    said = line(answered(setting, make_records, scores), "Step by step")
+    assert "8 to 16 -0.60 ± 0.00 (better), 16 to 24 +0.00 ± 0.00 (not told apart)" in said
+    assert said.endswith("48 to 96 +0.03 ± 1.12 (not told apart).")
 
 
 def test_the_limit_is_the_reached_error_less_the_best(
