@@ -1,6 +1,6 @@
 """What a recipe learns from: its sets, their validation pictures, and the palette."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from limner.color import rgb8_to_lab
 from limner.dataset import WHOLE, Dataset, find
-from limner.errors import DataError
+from limner.errors import DataError, SplitError
 from limner.learn import augment, data
 from limner.learn.batches import (
     Batch,
@@ -23,6 +23,7 @@ from limner.learn.batches import (
     stack,
 )
 from limner.learn.data import Pictures
+from limner.learn.repeated import repeated
 from limner.learn.views import ColorViews, MaskViews, middles
 from limner.masks.check import frequencies
 from limner.masks.labels import foreground
@@ -140,7 +141,8 @@ def gather_masks(
     recipe: Recipe, labels: Palette | None, progress: Progress | None = None
 ) -> MaskSources:
     """`gather` for pictures with masks. Every set must have the same labels; from sets whose masks
-    are a model's guesses nothing is held out, and their `val` split is not asked for."""
+    are a model's guesses nothing is held out, and their `val` split is not asked for; a picture of
+    theirs that is held out elsewhere, or is in a `val` split, is left out."""
     sets: list[Pictures] = []
     held: list[Pictures] = []
     masks: list[Pictures] = []
@@ -178,10 +180,27 @@ def gather_masks(
             described[spec]["validation"] = other.fingerprint()
         for kept, part in zip((held, held_masks), validating, strict=True):
             kept.append(part)
+    for place, (spec, found) in enumerate(chosen):
+        if found.guesses:
+            told_of = repeated(sets[place], [*held, *reported(chosen, recipe)])
+            fresh = np.flatnonzero(~told_of)
+            sets[place], masks[place] = sets[place].take(fresh), masks[place].take(fresh)
+            described[spec] |= {"pictures": len(fresh), "repeated": int(told_of.sum())}
     n = sum(map(len, sets))
     check_filled(n, recipe)
     assert labels is not None  # a recipe names at least one set
     return MaskSources(sets, held, labels, described, n // recipe.batch, masks, held_masks)
+
+
+def reported(chosen: Sequence[tuple[str, Labelled]], recipe: Recipe) -> Iterator[Pictures]:
+    """The `val` pictures of the sets whose masks were made by hand, where others validate: scores
+    are told of them later."""
+    for spec, found in chosen:
+        if recipe.holdout and not found.guesses:
+            try:
+                yield data.load(find_labelled(spec, "val").pictures)
+            except SplitError:  # a set without that split: nothing will be told of it
+                continue
 
 
 def check_filled(count: int, recipe: Recipe) -> None:

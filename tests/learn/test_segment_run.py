@@ -446,6 +446,25 @@ def test_guesses_are_learned_from_and_never_validated_on(
         assert sources.described[str(guessed)]["held_out"] == 0
 
 
+@pytest.mark.parametrize(("holdout", "where"), [(2, "held out"), (2, "val"), (0, "val")])
+def test_guesses_of_pictures_that_scores_are_told_of_are_left_out(
+    holdout: int, where: str, recipes: Recipes, shapes: Path, guessed: Path
+) -> None:
+    """A photograph that is in both sets, reduced and saved anew, would be learned by heart."""
+    recipe = replace(recipes["shapes"], data=(str(shapes), str(guessed)), holdout=holdout)
+    theirs = gather(recipe, None).held[0][0]
+    if where == "val":
+        theirs = np.asarray(Image.open(shapes / "val" / "images" / "0.png"))
+    height, width = theirs.shape[:2]
+    half = (width // 2, height // 2)
+    Image.fromarray(theirs).resize(half).save(guessed / "images" / "again.jpg", quality=80)
+    Image.new("L", half).save(guessed / "masks" / "again.png")
+    sources = gather(recipe, None)
+    assert [len(part) for part in sources.sets] == [10 - holdout, 7]
+    described = sources.described[str(guessed)]
+    assert (described["pictures"], described["repeated"]) == (7, 1)
+
+
 def test_a_set_named_twice_is_shown_twice(recipes: Recipes, shapes: Path) -> None:
     sources = gather(replace(recipes["shapes"], data=(str(shapes), str(shapes)), holdout=4), None)
     assert [len(part) for part in sources.sets] == [8, 8]
