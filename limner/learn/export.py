@@ -58,6 +58,15 @@ def export(network: Network, card: Card, path: Path | str, overwrite: bool = Fal
     write_atomically(path, content)
 
 
+def with_card(path: Path | str, card: Card) -> bytes:
+    """The content of the model file with this card in place of its own. Raises ModelError."""
+    model = parse(path)
+    (entry,) = (entry for entry in model.metadata_props if entry.key == KEY)
+    entry.value = card.to_json()
+    content: bytes = model.SerializeToString(deterministic=True)
+    return content
+
+
 def load(path: Path | str) -> tuple[Network, Card]:
     """Rebuild the network of a model file, in eval, with everything able to learn; and its card.
 

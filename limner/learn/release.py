@@ -2,7 +2,9 @@
 
 import math
 import os
+import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,18 +13,22 @@ import torch
 from numpy.typing import NDArray
 
 from limner import networks
-from limner.card import Card
+from limner.card import Card, Model
 from limner.color import rgb8_to_lab
 from limner.errors import ModelError, TrainingError
+from limner.evaluate.masks import score
+from limner.files import write_atomically
 from limner.learn.batches import inputs_and_classes
-from limner.learn.export import export
+from limner.learn.export import export, with_card
 from limner.learn.run import build, described, input_kind, saved
-from limner.learn.sources import gather
+from limner.learn.sources import gather, gather_masks
+from limner.learn.views import pairs
 from limner.paint.cells import cell_means
 from limner.paint.decode import decode
 from limner.palette import Palette
 from limner.recipe import Recipe
-from limner.scores import ab_error, bootstrap_interval
+from limner.scores import ab_error, bootstrap_interval, confusion
+from limner.segment.segmenter import Segmenter
 
 CIFAR_SIDE = 32
 TEMPERATURES = (0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.2)
@@ -32,9 +38,9 @@ CHROMAS = (1.0, 1.05, 1.1, 1.15, 1.2, 1.25, 1.3)
 def release(run: Path, output: Path, *, name: str | None = None, overwrite: bool = False) -> Card:
     """Write the run's model file and return its card.
 
-    Where the recipe cuts pictures from training (`holdout`), the decoding is fitted on them. Raises
-    TrainingError for a run without a whole checkpoint, ModelError if the file would differ from the
-    network or exists unasked.
+    Where the recipe cuts pictures from training (`holdout`), the decoding is fitted on them and
+    the scores there stand in the card. Raises TrainingError for a run without a whole checkpoint,
+    ModelError if the file would differ from the network or exists unasked.
     """
     if os.path.lexists(output) and not overwrite:
         raise ModelError(f"{output}: exists already; choose another name or add --overwrite")
@@ -83,8 +89,36 @@ def release(run: Path, output: Path, *, name: str | None = None, overwrite: bool
         scores=scores,
         license=license,
     )
-    export(network, card, output, overwrite=overwrite)
+    if recipe.task == "colorize" or not recipe.holdout:
+        export(network, card, output, overwrite=overwrite)
+        return card
+    with tempfile.TemporaryDirectory() as place:
+        draft = Path(place) / output.name
+        export(network, card, draft)
+        card = replace(card, scores=segment_held(Model(draft, "cpu"), recipe, palette))
+        write_atomically(output, with_card(draft, card))
     return card
+
+
+def segment_held(model: Model, recipe: Recipe, labels: Palette) -> dict[str, Any]:
+    """The scores of the masks that the model makes of the held-out pictures, at full size."""
+    sources = gather_masks(recipe, labels)
+    segmenter = Segmenter(model)
+    K = len(labels)
+    tables = np.stack(
+        [
+            confusion(mask, segmenter.segment(picture).mask, K)
+            for picture, mask in pairs(sources.held, sources.held_masks)
+        ]
+    )
+    holds = (tables.sum(axis=2) > 0).sum(axis=0)
+    found = score(tables, holds, labels)
+    return {
+        "holdout": {
+            "n": len(tables),
+            **{name: {"ours": found[name]} for name in ("pixel_accuracy", "mean_iou")},
+        }
+    }
 
 
 def trained(run: Path) -> tuple[dict[str, Any], int, networks.Network]:

@@ -16,6 +16,7 @@ from PIL import Image
 
 from limner.card import Card, Model
 from limner.errors import DataError, RecipeError, TrainingError
+from limner.evaluate.masks import evaluate_masks
 from limner.learn import checkpoint, fit
 from limner.learn.batches import Batch
 from limner.learn.export import load
@@ -307,6 +308,29 @@ def test_a_foreground_is_one_class_against_all_others(recipes: Recipes, tmp_path
                 assert np.array_equal(two[index], expected)
     run = train(replace(recipe, epochs=1), tmp_path / "run")
     assert trained(run)[2].arguments["NC"] == 2
+
+
+def test_the_card_tells_the_scores_on_the_held_out_pictures(
+    recipes: Recipes, shapes: Path, tmp_path: Path
+) -> None:
+    """What `limner evaluate` says of them, as a set of their own."""
+    recipe = replace(recipes["shapes"], holdout=2, epochs=1)
+    path = tmp_path / "model.onnx"
+    card = release(train(recipe, tmp_path / "run"), path)
+    sources = gather(recipe, None)
+    assert isinstance(sources, MaskSources)
+    for index in range(2):
+        for kind, pictures in (("images", sources.held[0]), ("masks", sources.held_masks[0])):
+            (tmp_path / "held" / "val" / kind).mkdir(parents=True, exist_ok=True)
+            image = Image.fromarray(pictures[index].squeeze())
+            image.save(tmp_path / "held" / "val" / kind / f"{index}.png")
+    shutil.copy(shapes / "classes.txt", tmp_path / "held")
+    found = evaluate_masks(Model(path), str(tmp_path / "held"), "val", None)["rows"]["ours"]
+    told = card.scores["holdout"]
+    assert told["n"] == 2
+    for name in ("pixel_accuracy", "mean_iou"):
+        assert told[name]["ours"] == pytest.approx(found[name])
+    assert Model(path).card == card
 
 
 def one_small_step(recipe: Recipe) -> Recipe:
