@@ -1,4 +1,4 @@
-"""What a training step costs, by what learns: seconds and memory, each in a fresh process."""
+"""What a training step costs, by what learns: seconds and memory, each in fresh processes."""
 
 import statistics
 import time
@@ -23,20 +23,21 @@ from limner.learn.sources import MaskSources
 from limner.masks.labels import voc_labels
 from limner.recipe import Recipe
 from limner.studies.study import Table
-from limner.studies.timing import WARM, resident
+from limner.studies.timing import PROCESSES, resident
 
 ALL, LAST, CACHED = "all", "last layer", "last layer, cached"
 ARMS = (ALL, LAST, CACHED)
 MEGA = 1e6
+WARM = 2  # steps before the first that is timed; these take seconds
 
 
 @dataclass(frozen=True)
 class Cost:
-    """Of one arm at one side. Seconds of each step's forward pass (with the loss), and of its
-    backward pass with the optimizer's step; of each pass that computes a batch's features, which
-    are then kept (none where nothing is). Bytes of the process before the network was there, with
-    it, and at most over the steps (None where the system does not tell). counted: the account's
-    totals of what is computed in a step."""
+    """Of one arm at one side. Of each process, the seconds of the median step's forward pass (with
+    the loss), and of its backward pass with the optimizer's step; of the median pass that computes
+    a batch's features, which are then kept (none where nothing is). Bytes of the median process
+    before the network was there, with it, and at most over the steps (None where the system does
+    not tell). counted: the account's totals of what is computed in a step."""
 
     forward: list[float]
     backward: list[float]
@@ -47,9 +48,14 @@ class Cost:
     counted: Totals
 
     @property
+    def steps(self) -> list[float]:
+        """Seconds of each process's step."""
+        return [a + b for a, b in zip(self.forward, self.backward, strict=True)]
+
+    @property
     def step(self) -> float:
-        """Seconds of the median step."""
-        return statistics.median(a + b for a, b in zip(self.forward, self.backward, strict=True))
+        """Seconds of the median process's step."""
+        return statistics.median(self.steps)
 
     @property
     def ratio(self) -> float:
@@ -66,15 +72,36 @@ Costs = Mapping[tuple[str, int], Cost]  # by arm and side
 
 
 def costs(recipe: Recipe, sides: Sequence[int], steps: int) -> Costs:
-    """Every arm at every side, one after the other, each in a process whose memory holds nothing
-    else."""
+    """Every arm at every side, one after the other, each in PROCESSES processes whose memory holds
+    nothing else."""
     found = {}
     for side in sides:
         for arm in ARMS:
             wanted = replace(recipe, size=side, learn=learned(recipe, arm))
-            with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-                found[arm, side] = pool.submit(measure, wanted, arm == CACHED, steps).result()
+            each = []
+            for _ in range(PROCESSES):
+                with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+                    each.append(pool.submit(measure, wanted, arm == CACHED, steps).result())
+            found[arm, side] = together(each)
     return found
+
+
+def together(each: Sequence[Cost]) -> Cost:
+    """What several processes say of the same arm and side."""
+
+    def middle(name: str) -> int | None:
+        told = [value for one in each if (value := getattr(one, name)) is not None]
+        return round(statistics.median(told)) if told else None
+
+    return Cost(
+        forward=[second for one in each for second in one.forward],
+        backward=[second for one in each for second in one.backward],
+        keeping=[second for one in each for second in one.keeping],
+        empty=middle("empty"),
+        built=middle("built"),
+        peak=middle("peak"),
+        counted=each[0].counted,
+    )
 
 
 def learned(recipe: Recipe, arm: str) -> tuple[str, ...]:
@@ -83,7 +110,8 @@ def learned(recipe: Recipe, arm: str) -> tuple[str, ...]:
 
 
 def measure(recipe: Recipe, cached: bool, steps: int) -> Cost:
-    """Time so many training steps on one random batch, after a few to warm up, on one thread.
+    """The median of so many training steps on one random batch, after a few to warm up, on one
+    thread; as what one process says.
 
     With kept features the network does not run in a step: its last layer sees numbers of their
     shape. What it takes to compute them is timed afterwards.
@@ -117,7 +145,11 @@ def measure(recipe: Recipe, cached: bool, steps: int) -> Cost:
         keeping.append(time.perf_counter() - begin)
     seen = tuple(inputs.shape[1:])
     counted = account(run.learner, input=seen, batch=recipe.batch).totals
-    return Cost(forward[WARM:], backward[WARM:], keeping[WARM:], empty, built, peak, counted)
+    forward, backward, keeping = (
+        [statistics.median(seconds[WARM:])] if seconds else []
+        for seconds in (forward, backward, keeping)
+    )
+    return Cost(forward, backward, keeping, empty, built, peak, counted)
 
 
 def warm_up(recipe: Recipe) -> None:
@@ -155,7 +187,9 @@ def cost_table(costs: Costs, batch: int, busy: float) -> Table:
     """Seconds and memory beside the account."""
     rows = [
         (
-            arm, side, one.counted.trainable, f"{1e3 * one.step:.4g}", f"{100 * one.ratio:.0f} %",
+            arm, side, one.counted.trainable, f"{1e3 * one.step:.4g}",
+            f"{1e3 * min(one.steps):.4g} to {1e3 * max(one.steps):.4g}",
+            milliseconds(one.forward), milliseconds(one.backward), f"{100 * one.ratio:.0f} %",
             f"{100 * backward(one.counted):.3g} %", milliseconds(one.keeping),
             megabytes(one.empty), megabytes(one.grown),
             megabytes(one.counted.peak_training), megabytes(one.counted.saved),
@@ -163,17 +197,19 @@ def cost_table(costs: Costs, batch: int, busy: float) -> Table:
         for (arm, side), one in costs.items()
     ]  # fmt: skip
     header = (
-        "what learns", "side, px", "parameters that learn", "step, ms (median)",
+        "what learns", "side, px", "parameters that learn", "step, ms", "least and most",
+        "forward, ms", "backward, ms",
         "backward over forward, measured", "backward over forward, counted",
-        "keeping a batch's features, ms (median)",
+        "keeping a batch's features, ms",
         "process before, MB", "grown, MB", "counted peak, MB", "counted, saved for backward, MB",
     )  # fmt: skip
     note = (
-        f"Steps on {batch} random pictures, random weights, Adam, float32, one thread, each row in "
-        "a fresh process. Features are kept once for each view. Before: the interpreter and torch. "
+        f"Steps on {batch} random pictures, random weights, Adam, float32, one thread; medians of "
+        f"{PROCESSES} fresh processes, whose own steps' medians they are. Features are kept once "
+        "for each view. Before: the interpreter and torch. "
         "Grown: at most, over that; of kept "
         "features it holds the idle network, too. Counted: the account of what is computed in a "
-        f"step (of kept features the last layer alone). Load average before: {busy:.2f}."
+        f"step (of kept features the last layer alone). Processes beside: {busy:.2f}."
     )
     return Table("What a step costs", header, rows, note)
 
@@ -184,7 +220,7 @@ def backward(totals: Totals) -> float:
 
 
 def milliseconds(seconds: Sequence[float]) -> str:
-    """The median."""
+    """The median over the processes."""
     return f"{1e3 * statistics.median(seconds):.4g}" if seconds else "-"
 
 

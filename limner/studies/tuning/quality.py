@@ -22,6 +22,7 @@ from limner.recipe import Recipe
 from limner.studies.record import FORMAT, Record, origin, read
 from limner.studies.seeds import over_seeds, told
 from limner.studies.study import Table
+from limner.studies.timing import BUSY
 from limner.studies.tuning.cost import ALL, CACHED, LAST, learned
 
 UNTOUCHED = "the head as it was"
@@ -34,31 +35,44 @@ Qualities = Mapping[tuple[str, str], list[Record]]  # by arm and what is equal; 
 
 
 def qualities(
-    base: Path, recipe: Recipe, sources: MaskSources, steps: int, seeds: int, folder: Path
+    base: Path,
+    recipe: Recipe,
+    sources: MaskSources,
+    steps: int,
+    seeds: int,
+    folder: Path,
+    load: float,
 ) -> Qualities:
     """Every arm from the model `base`, with a new last layer that each seed draws.
 
     For equal time an arm goes on for as long as tuning all takes for its steps. Finished runs are
-    found again in the folder by the hash of what they depend on.
+    found again in the folder by the hash of what they depend on; but not those whose seconds a busy
+    machine took, if it is idle now. load: of other processes.
     """
-    untouched = carry_out(base, recipe, UNTOUCHED, 1, sources, folder)
+    untouched = carry_out(base, recipe, UNTOUCHED, 1, sources, folder, load)
     found: dict[tuple[str, str], list[Record]] = {(UNTOUCHED, ""): [untouched]}
     for seed in range(seeds):
         seeded = replace(recipe, seed=seed)
         equal = {}
         for arm in (ALL, LAST, CACHED):
-            equal[arm] = carry_out(base, seeded, arm, steps, sources, folder)
+            equal[arm] = carry_out(base, seeded, arm, steps, sources, folder, load)
             found.setdefault((arm, EQUAL_STEPS), []).append(equal[arm])
         for arm in (LAST, CACHED):
             longer = round(steps * equal[ALL]["seconds"] / equal[arm]["seconds"])
             longer = min(max(1, longer), MOST_STEPS)
-            record = carry_out(base, seeded, arm, longer, sources, folder)
+            record = carry_out(base, seeded, arm, longer, sources, folder, load)
             found.setdefault((arm, EQUAL_TIME), []).append(record)
     return found
 
 
 def carry_out(
-    base: Path, recipe: Recipe, arm: str, steps: int, sources: MaskSources, folder: Path
+    base: Path,
+    recipe: Recipe,
+    arm: str,
+    steps: int,
+    sources: MaskSources,
+    folder: Path,
+    load: float,
 ) -> Record:
     """One run, or its record. Raises Stopped after Ctrl-C: it is then begun anew, the others are
     kept."""
@@ -75,7 +89,9 @@ def carry_out(
     name = hashlib.sha256(text).hexdigest()[:16]
     path = folder / "runs" / f"{name}.json"
     if os.path.isfile(path):
-        return read(path)
+        kept = read(path)
+        if kept["load"] <= BUSY or load > BUSY:
+            return kept
     with tempfile.TemporaryDirectory() as place:
         network = started(base, wanted, sources, fresh=arm != UNTOUCHED)
         run = assemble(Path(place), wanted, sources, network, "fp32", torch.device("cpu"))
@@ -91,6 +107,7 @@ def carry_out(
         "settings": settings,
         "steps": run.step,
         "seconds": run.seconds,
+        "load": load,
         "trainable": 0 if arm == UNTOUCHED else trainable(run),
         "scores": {key: round(scores[key], 6) for key in SCORES},
         **origin(),

@@ -74,7 +74,7 @@ def answer(setting: Setting, records: Records) -> Answer:
     recipe = scored_recipe(base, setting.data)
     sources = gather_masks(recipe, None)  # before anything that takes long: it may refuse the set
     counted = costs(timed_recipe(), sides, steps)
-    found = qualities(base, recipe, sources, tuned, seeds, setting.folder)
+    found = qualities(base, recipe, sources, tuned, seeds, setting.folder, busy)
     held = sum(map(len, sources.held))
     shown = {"pictures": picture_figure(base, setting.data)}
     answered = concluded(counted, found, busy, held, shown)
@@ -132,15 +132,15 @@ def concluded(
 ) -> Answer:
     """The answer that the costs and the scores support."""
     alone = busy <= BUSY
-    verdict = [told_of_parts(costs), *told_of_scores(found), told_of_memory(costs)]
+    verdict = [told_of_parts(costs), *told_of_scores(found, alone), told_of_memory(costs)]
     verdict.append(told_of_backward(costs, alone))
     if alone:
         verdict.append(told_of_cache(costs))
     verdict.append(told_of_sides(costs, alone))
     if not alone:
         verdict.append(
-            f"C4, C5: {busy:.1f} other processes ran when the timing began: no finding on seconds; "
-            "call the study again on an idle machine."
+            f"C3 to C5: {busy:.1f} other processes ran when the timing began: no finding on "
+            "seconds; call the study again on an idle machine."
         )
     batch = timed_recipe().batch
     bars = {
@@ -178,8 +178,8 @@ def told_of_parts(costs: Costs) -> str:
     )
 
 
-def told_of_scores(found: Qualities) -> list[str]:
-    """C3, as far as the intervals allow."""
+def told_of_scores(found: Qualities, alone: bool) -> list[str]:
+    """C3, as far as the intervals allow; after equal time only if the time was taken alone."""
     whole = over_seeds(gains(found, UNTOUCHED, "")).value
     last = gains(found, LAST, EQUAL_STEPS)
     beside = over_seeds([value - whole for value in last])
@@ -194,7 +194,7 @@ def told_of_scores(found: Qualities) -> list[str]:
         f"last layer relearns it to {told(over_seeds(last))} ({weighed(beside, 'better', 'worse')} "
         f"beside it){gained}"
     ]
-    for equal in (EQUAL_STEPS, EQUAL_TIME):
+    for equal in (EQUAL_STEPS, EQUAL_TIME) if alone else (EQUAL_STEPS,):
         whole_net = gains(found, ALL, EQUAL_STEPS)
         for arm in (LAST, CACHED):
             less = difference(gains(found, arm, equal), whole_net)
@@ -213,7 +213,8 @@ def told_of_memory(costs: Costs) -> str:
         f"(counted {megabytes(everything.counted.peak_training)}), the last layer alone by "
         f"{megabytes(last.grown)} (counted {megabytes(last.counted.peak_training)}): gradients and "
         "moments are O(1) then, weights and the forward pass are not. From kept features "
-        f"the step itself needs {megabytes(cached.counted.peak_training)} MB, whatever the network."
+        f"the step itself needs {megabytes(cached.counted.peak_training)} MB (counted), whatever "
+        "the network."
     )
 
 
@@ -257,7 +258,8 @@ def told_of_sides(costs: Costs, alone: bool) -> str:
             f"{arm}: parameters x {b.counted.parameters / a.counted.parameters:g}, connections x "
             f"{b.counted.connections / a.counted.connections:.3g}{seconds}, process x {grown}"
         )
-    return f"C5, from {small} to {large} px: {'; '.join(parts)}."
+    pixels = (large / small) ** 2
+    return f"C5, from {small} to {large} px (pixels x {pixels:g}): {'; '.join(parts)}."
 
 
 STUDY = Study(
@@ -268,5 +270,5 @@ STUDY = Study(
     answer=answer,
     data=BASE,
     check=check,
-    minutes=(2, 30),
+    minutes=(4, 30),
 )

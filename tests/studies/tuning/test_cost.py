@@ -11,7 +11,7 @@ from limner.accounting.account import account
 from limner.learn.run import Run, build
 from limner.masks.labels import voc_labels
 from limner.recipe import Recipe
-from limner.studies.timing import resident
+from limner.studies.timing import PROCESSES, resident
 from limner.studies.tuning import cost
 from limner.studies.tuning.cost import (
     ALL,
@@ -26,6 +26,7 @@ from limner.studies.tuning.cost import (
     learned,
     measure,
     random_run,
+    together,
 )
 
 SIDE, BATCH = 64, 2
@@ -101,7 +102,7 @@ def test_a_system_that_does_not_tell_its_memory(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(cost, "resident", lambda key: None)
     found = measure(recipe_of("timm/test_efficientnet", CACHED), True, 1)
     assert (found.empty, found.built, found.peak, found.grown) == (None, None, None, None)
-    assert cost_table({(CACHED, SIDE): found}, BATCH, 0).rows[0][7:9] == ("-", "-")
+    assert cost_table({(CACHED, SIDE): found}, BATCH, 0).rows[0][10:12] == ("-", "-")
 
 
 @pytest.mark.skipif(resident("VmRSS") is None, reason="the system does not tell")
@@ -117,7 +118,7 @@ def test_every_cost_is_that_of_a_fresh_process(monkeypatch: pytest.MonkeyPatch) 
     assert one.peak is not None
     assert one.empty <= one.built <= one.peak
     assert one.empty < (resident("VmRSS") or 0) - ballast.nbytes / 2
-    assert (len(one.forward), one.counted.trainable) == (2, 8 * 21 + 21)
+    assert (len(one.forward), one.counted.trainable) == (PROCESSES, 8 * 21 + 21)
     width, side = 8, 32 // 4
     assert one.counted.connections == BATCH * width * 21 * side * side
 
@@ -128,6 +129,17 @@ def test_steps_and_ratios_are_medians(make_costs: Callable[..., Costs]) -> None:
     assert one.step == 10  # of 5, 10 and 14
     assert one.ratio == 2.5  # 5 over 2
     assert one.grown == 200_000_000
+
+
+def test_processes_are_put_together(make_costs: Callable[..., Costs]) -> None:
+    one = make_costs()[ALL, 224]
+    each = [
+        replace(one, forward=[second], backward=[1.0], peak=peak)
+        for second, peak in ((1.0, 10), (3.0, 30), (2.0, None))
+    ]
+    found = together(each)
+    assert (found.step, found.steps, found.peak) == (3.0, [2.0, 4.0, 3.0], 20)
+    assert found.counted == one.counted
 
 
 def test_what_an_arm_learns() -> None:
@@ -143,18 +155,21 @@ def test_the_table_tells_the_costs(make_costs: Callable[..., Costs]) -> None:
         "what learns": ALL,
         "side, px": 224,
         "parameters that learn": 1000,
-        "step, ms (median)": "400",
+        "step, ms": "400",
+        "least and most": "400 to 400",
+        "forward, ms": "200",
+        "backward, ms": "200",
         "backward over forward, measured": "100 %",
         "backward over forward, counted": "180 %",
-        "keeping a batch's features, ms (median)": "-",
+        "keeping a batch's features, ms": "-",
         "process before, MB": "900.0",
         "grown, MB": "200.0",
         "counted peak, MB": "7.0",
         "counted, saved for backward, MB": "3.0",
     }
-    assert told[3]["step, ms (median)"] == "400"  # the last layer at 448 px
+    assert told[3]["step, ms"] == "400"  # the last layer at 448 px
     assert told[3]["grown, MB"] == "500.0"
-    assert told[4]["keeping a batch's features, ms (median)"] == "80"
+    assert told[4]["keeping a batch's features, ms"] == "80"
     assert told[4]["backward over forward, counted"] == "100 %"
     assert "on 2 random pictures" in table.note
-    assert "Load average before: 0.25" in table.note
+    assert "Processes beside: 0.25" in table.note

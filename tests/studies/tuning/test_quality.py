@@ -1,5 +1,6 @@
 """What tuning brings: equal computations score alike, finished runs are found again."""
 
+import json
 import os
 import shutil
 import signal
@@ -54,7 +55,7 @@ Once = Callable[[str], Record]
 @pytest.fixture(scope="module")
 def once(base: Path, small: Recipe, sources: MaskSources, folder: Path) -> Once:
     """An arm's record after STEPS steps."""
-    return lambda arm: carry_out(base, small, arm, STEPS, sources, folder)
+    return lambda arm: carry_out(base, small, arm, STEPS, sources, folder, 0.1)
 
 
 @pytest.fixture
@@ -83,7 +84,7 @@ def test_more_steps_are_another_result(
     once: Once, base: Path, small: Recipe, sources: MaskSources, folder: Path
 ) -> None:
     """The control of the test above: the scores do depend on what is learned."""
-    other = carry_out(base, small, CACHED, STEPS + 3, sources, folder)
+    other = carry_out(base, small, CACHED, STEPS + 3, sources, folder, 0.1)
     assert other["scores"]["loss"] < once(CACHED)["scores"]["loss"]
 
 
@@ -95,6 +96,20 @@ def test_a_record_is_found_again(
     assert read(folder / "runs" / f"{made['key']}.json") == made
     request.getfixturevalue("fails")
     assert once(arm) == made
+
+
+def test_the_seconds_of_a_busy_machine_are_taken_again_on_an_idle_one(
+    base: Path, small: Recipe, sources: MaskSources, once: Once, folder: Path, tmp_path: Path,
+    request: pytest.FixtureRequest,
+) -> None:  # fmt: skip
+    kept = tmp_path / "runs" / f"{once(LAST)['key']}.json"
+    kept.parent.mkdir()
+    kept.write_text(json.dumps({**once(LAST), "load": 1.8}))
+    request.getfixturevalue("fails")
+    busy = carry_out(base, small, LAST, STEPS, sources, tmp_path, 2.5)
+    assert busy["load"] == 1.8  # no better would come of it
+    with pytest.raises(AssertionError, match="a run began"):
+        carry_out(base, small, LAST, STEPS, sources, tmp_path, 0.1)
 
 
 def test_the_key_changes_with_what_a_run_depends_on(
@@ -111,7 +126,7 @@ def test_the_key_changes_with_what_a_run_depends_on(
         data: MaskSources = sources,
     ) -> bool:  # fmt: skip
         try:
-            carry_out(model, recipe, arm, steps, data, tmp_path)
+            carry_out(model, recipe, arm, steps, data, tmp_path, 0.1)
         except AssertionError:
             return True
         return False
@@ -174,7 +189,7 @@ def test_the_untouched_head_keeps_its_weights_and_its_scores(
 
     monkeypatch.setattr(quality, "assemble", kept)
     (tmp_path / "runs").mkdir()
-    found = carry_out(base, small, UNTOUCHED, 1, sources, tmp_path)
+    found = carry_out(base, small, UNTOUCHED, 1, sources, tmp_path, 0.1)
     assert (found["steps"], found["seconds"], found["trainable"]) == (0, 0, 0)
     for name, value in load(base)[0].named_parameters():
         assert torch.equal(value, runs[0].network.get_parameter(name))
@@ -197,7 +212,7 @@ def test_a_stopped_run_says_how_to_go_on(
     monkeypatch.setattr(fit, "learn", interrupted)
     (tmp_path / "runs").mkdir()
     with pytest.raises(fit.Stopped, match=r"runs are kept, call the same study") as error:
-        carry_out(base, small, LAST, STEPS, sources, tmp_path)
+        carry_out(base, small, LAST, STEPS, sources, tmp_path, 0.1)
     assert len(str(error.value).splitlines()) == 1
     assert "limner train" not in str(error.value)
     assert os.listdir(tmp_path / "runs") == []
@@ -216,7 +231,7 @@ def test_every_arm_is_carried_out_for_equal_steps_and_for_equal_time(
         return {"arm": arm, "seed": recipe.seed, "steps": steps, "seconds": steps * seconds[arm]}
 
     monkeypatch.setattr(quality, "carry_out", fake)
-    found = qualities(base, small, sources, 4, 2, tmp_path)
+    found = qualities(base, small, sources, 4, 2, tmp_path, 0.1)
     assert calls[0] == (UNTOUCHED, 0, 1)
     assert calls[1:6] == [
         (ALL, 0, 4), (LAST, 0, 4), (CACHED, 0, 4), (LAST, 0, 16), (CACHED, 0, quality.MOST_STEPS),
@@ -228,7 +243,7 @@ def test_every_arm_is_carried_out_for_equal_steps_and_for_equal_time(
     }  # fmt: skip
     assert {(r["arm"], r["steps"]) for r in found[LAST, EQUAL_TIME]} == {(LAST, 16)}
     seconds[LAST] = 100.0  # so slow that no step fits
-    assert qualities(base, small, sources, 4, 1, tmp_path)[LAST, EQUAL_TIME][0]["steps"] == 1
+    assert qualities(base, small, sources, 4, 1, tmp_path, 0.1)[LAST, EQUAL_TIME][0]["steps"] == 1
 
 
 def test_the_table_and_the_facts_tell_the_records(

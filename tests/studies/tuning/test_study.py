@@ -55,7 +55,7 @@ def test_the_verdict_tells_the_figures_of_the_costs(
     assert "400 ms for all, 100 ms for the last layer, 1.00 ms" in compute
     assert "4.0 and 100 times less" in compute
     assert "takes 80 ms, once for each view" in compute
-    sides = line(verdict, "C5, from 224 to 448 px")
+    sides = line(verdict, "C5, from 224 to 448 px (pixels x 4)")
     assert "all: parameters x 1, connections x 4, seconds x 4.00, process x 2.50" in sides
     assert sides.count("seconds x 4.00") == 3
     assert not any("other processes" in one for one in verdict)
@@ -122,12 +122,14 @@ def test_one_seed_is_no_finding(make_costs: MakeCosts, make_qualities: MakeQuali
 
 def test_a_busy_machine_is_said(make_costs: MakeCosts, make_qualities: MakeQualities) -> None:
     answer = conclude(make_costs(), make_qualities(), busy=2.5)
-    assert "C4, C5: 2.5 other processes ran" in answer.verdict[-1]
+    assert "C3 to C5: 2.5 other processes ran" in answer.verdict[-1]
     timed = re.compile(r"\bms\b|seconds x|measured \d")
     assert not any(timed.search(one) for one in answer.verdict)
+    assert not any(f"after {EQUAL_TIME}" in one for one in answer.verdict)
     alone = conclude(make_costs(), make_qualities()).verdict
+    assert sum(f"after {EQUAL_TIME}" in one for one in alone) == 2
     assert sum(bool(timed.search(one)) for one in alone) == 3
-    assert "Load average before: 2.50" in answer.tables["costs"].note
+    assert "Processes beside: 2.50" in answer.tables["costs"].note
     assert answer.facts["load"] == 2.5
 
 
