@@ -8,9 +8,17 @@ import typer
 from limner.cli.options import Overwrite
 from limner.cli.terminal import need_extra
 
+PUBLISHED = "torchvision"  # in place of a run's folder
+
 
 def export(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a trained run.")],
+    run: Annotated[
+        Path,
+        typer.Argument(
+            metavar="RUN",
+            help="The folder of a trained run; or torchvision/ENCODER: its published DeepLabV3.",
+        ),
+    ],
     output: Annotated[
         Path, typer.Option("-o", "--output", metavar="FILE.onnx", help="The model file to write.")
     ],
@@ -29,9 +37,13 @@ def export(
       limner export runs/unet -o unet.onnx
       limner export runs/album -o album.onnx --name album
       limner colorize old.jpg -o colorized --model album.onnx
+      limner export torchvision/resnet101 -o untouched.onnx
     """
     need_extra("export")
-    from limner.learn.release import release
+    from limner.learn.release import publish, release
 
-    release(run, output, name=name, overwrite=overwrite)
+    if run.parts[:1] == (PUBLISHED,) and len(run.parts) == 2 and not run.is_dir():
+        publish(run.name, output, name=name, overwrite=overwrite)
+    else:
+        release(run, output, name=name, overwrite=overwrite)
     print(output)

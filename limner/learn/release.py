@@ -23,6 +23,8 @@ from limner.learn.export import export, with_card
 from limner.learn.run import build, described, input_kind, saved
 from limner.learn.sources import gather, gather_masks
 from limner.learn.views import pairs
+from limner.masks.labels import voc_labels
+from limner.networks.deeplab import published
 from limner.paint.cells import cell_means
 from limner.paint.decode import decode
 from limner.palette import Palette
@@ -31,6 +33,7 @@ from limner.scores import ab_error, bootstrap_interval, confusion
 from limner.segment.segmenter import Segmenter
 
 CIFAR_SIDE = 32
+PUBLISHED_SIDE = 520  # the short side that torchvision's weights were trained and scored at
 TEMPERATURES = (0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.2)
 CHROMAS = (1.0, 1.05, 1.1, 1.15, 1.2, 1.25, 1.3)
 
@@ -42,10 +45,7 @@ def release(run: Path, output: Path, *, name: str | None = None, overwrite: bool
     the scores there stand in the card. Raises TrainingError for a run without a whole checkpoint,
     ModelError if the file would differ from the network or exists unasked.
     """
-    if os.path.lexists(output) and not overwrite:
-        raise ModelError(f"{output}: exists already; choose another name or add --overwrite")
-    if not os.path.isdir(output.parent):
-        raise ModelError(f"{output}: its folder does not exist; make it first")
+    check_output(output, overwrite)
     document, step, network = trained(run)
     recipe = Recipe.from_dict(document["recipe"], str(run / "run.json"))
     palette = Palette.from_json(document["palette"], str(run / "run.json"))
@@ -119,6 +119,41 @@ def segment_held(model: Model, recipe: Recipe, labels: Palette) -> dict[str, Any
             **{name: {"ours": found[name]} for name in ("pixel_accuracy", "mean_iou")},
         }
     }
+
+
+def publish(
+    encoder: str, output: Path, *, name: str | None = None, overwrite: bool = False
+) -> Card:
+    """Write torchvision's published DeepLabV3 as a model file, its last layer as it is, and return
+    its card: what a new last layer is to be held against.
+
+    encoder: as a recipe names torchvision's. Raises RecipeError for another one, ModelError where
+    the weights cannot be had or the file exists unasked.
+    """
+    check_output(output, overwrite)
+    network = published(encoder)
+    card = Card(
+        name=name or f"torchvision-{encoder}",
+        task="segment",
+        network={"name": "deeplabv3", "arguments": network.arguments},
+        input="rgb",
+        working_size=PUBLISHED_SIDE,
+        stride=network.stride,
+        multiple=network.multiple,
+        palette=voc_labels(),
+        license="torchvision's weights (BSD 3-Clause License), trained on pictures of COCO, whose "
+        "terms are their owners'",
+    )
+    export(network, card, output, overwrite=overwrite)
+    return card
+
+
+def check_output(output: Path, overwrite: bool) -> None:
+    """Raise ModelError if a model file cannot be written there."""
+    if os.path.lexists(output) and not overwrite:
+        raise ModelError(f"{output}: exists already; choose another name or add --overwrite")
+    if not os.path.isdir(output.parent):
+        raise ModelError(f"{output}: its folder does not exist; make it first")
 
 
 def trained(run: Path) -> tuple[dict[str, Any], int, networks.Network]:

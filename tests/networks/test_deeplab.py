@@ -13,8 +13,10 @@ from torchvision.models import segmentation
 from torchvision.models._api import WeightsEnum
 from torchvision.transforms.functional import normalize
 
+from limner.cli import main
 from limner.errors import ModelError, RecipeError
 from limner.learn.export import load
+from limner.masks.labels import voc_labels
 from limner.networks import Network, build
 from limner.networks.deeplab import DeepLabV3, published
 from limner.networks.freeze import freeze
@@ -188,6 +190,22 @@ def test_published_weights_are_loaded_without_the_auxiliary_head(
     for name, value in fresh.state_dict().items():
         last = name.startswith("classifier.4.")
         assert torch.equal(value, (before if last else trained)[name]), name
+
+
+def test_the_published_network_becomes_a_model_file_with_its_head(
+    trained: State, hub: Path, tmp_path: Path
+) -> None:
+    """The row of the untouched head: `limner export torchvision/ENCODER`, then evaluate."""
+    wanted = segmentation.DeepLabV3_MobileNet_V3_Large_Weights.COCO_WITH_VOC_LABELS_V1
+    torch.save(trained, hub / os.path.basename(wanted.url))
+    output = tmp_path / "untouched.onnx"
+    assert main(["export", "torchvision/mobilenet_v3_large", "-o", str(output)]) == 0
+    network, card = load(output)
+    assert torch.equal(network.state_dict()["classifier.4.weight"], trained["classifier.4.weight"])
+    assert (card.name, card.palette) == ("torchvision-mobilenet_v3_large", voc_labels())
+    assert (card.working_size, card.stride, card.multiple) == (520, 16, 16)
+    assert main(["export", "torchvision/mobilenet_v3_large", "-o", str(output)]) == 2
+    assert main(["export", "torchvision/vgg", "-o", str(tmp_path / "other.onnx")]) == 2
 
 
 def test_weights_are_found_in_the_hub_folder(trained: State, hub: Path) -> None:
