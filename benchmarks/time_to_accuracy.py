@@ -11,8 +11,9 @@ write-up's recipe takes in (a): recipes/horses.toml, beside the grey look-up; an
 few lengths after which that recipe is better than the look-up in all three scores.
 
 The recipes were chosen on pictures cut from training (docs/log.md tells how); the test pictures
-serve the report alone. Runs of a seed follow each other, so that a machine that slows down slows
-all of them. About 40 minutes for 5 seeds on two cores; run it on an idle machine.
+serve the report, and tell which of the few lengths is the first whose means are better. Runs of a
+seed follow each other, so that a machine that slows down slows all of them. About 40 minutes for 5
+seeds on two cores; run it on an idle machine.
 """
 
 import argparse
