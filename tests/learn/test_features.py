@@ -25,7 +25,9 @@ from limner.networks.deeplab import DeepLabV3
 from limner.recipe import LossAt, Recipe
 
 Recipes = dict[str, Recipe]
-BF16_BOUND = 0.02  # of the weights' largest; measured: see the test that uses it
+# Of the weights' largest. Measured here: 0.0008, of weights and of their means; on a network of the
+# usual size, and of the logits: benchmarks/cached_features.py.
+BF16_BOUND = 0.004
 
 
 @pytest.fixture(autouse=True)
