@@ -20,7 +20,7 @@ from limner.networks import NETWORKS, Network, build
 
 # Largest difference between torch and ONNX Runtime in any logit or feature, as a share of the
 # largest of them, or of 1: the two add in other orders, and what that rounds off grows with the
-# terms. (DeepLabV3 on ResNet-50 with logits of 20: 7e-5 by its random weights alone.)
+# terms.
 TOLERANCE = 1e-4
 PREFIX = "network."  # of the weights' names inside `Outputs`
 COMPARED = ((1, 1, 1), (3, 2, 1), (2, 3, 5))  # batch, height and width in units of `multiple`
