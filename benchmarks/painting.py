@@ -1,11 +1,12 @@
-"""How long `limner colorize` takes as a whole process, cold, and how much memory it needs.
+"""What `limner colorize` and `limner segment` take as whole processes, cold: time and peak memory.
 
-    python benchmarks/painting.py [--model NAME|FILE] [--runs 5]
+    python benchmarks/painting.py [--model NAME|FILE] [--segmenter NAME|FILE] [--runs 5]
 
 Photographs are made by enlarging one, saved in three channels as most scans are. libvips' own
 decoding and encoding of the same file, timed in the same run without its start, is the measure of
-what the machine can do. Prints a Markdown table and one JSON document. This process stays small: a
-child's peak memory includes its parent's.
+what the machine can do. The limits of `limner segment` are those of a model with 21 classes, as
+`voc` is. Prints a Markdown table and one JSON document. This process stays small: a child's peak
+memory includes its parent's.
 """
 
 import argparse
@@ -30,6 +31,7 @@ CASES: dict[str, tuple[int, int, dict[str, bool]]] = {
     "24 megapixels, progressive": (6000, 4000, {"interlace": True}),
     "96 megapixels": (12000, 8000, {}),
 }
+SEGMENTED = tuple(case for case in CASES if case != "96 megapixels")
 HELP = "`limner --help`"
 
 
@@ -48,6 +50,10 @@ LIMITS = {
     "24 megapixels, rotated": Limits(megabytes=500),
     "24 megapixels, progressive": Limits(megabytes=500),
     "96 megapixels": Limits(megabytes=350),
+    "segment, 1 megapixel": Limits(1.5, None, 500),
+    "segment, 24 megapixels": Limits(megabytes=500),
+    "segment, 24 megapixels, rotated": Limits(megabytes=500),
+    "segment, 24 megapixels, progressive": Limits(megabytes=500),
     HELP: Limits(0.3),
 }
 
@@ -97,22 +103,24 @@ def run(command: list[str]) -> tuple[float, int, str]:
     return seconds, usage.ru_maxrss // 1024, output
 
 
-def measure(case: str, model: str, runs: int, folder: Path) -> Row:
-    width, height, options = CASES[case]
+def measure(case: str, command: str, model: str, runs: int, folder: Path) -> Row:
+    width, height, kind = CASES[case]
     photo = folder / "photo.jpg"
-    sizes = [str(width), str(height), json.dumps(options)]
+    sizes = [str(width), str(height), json.dumps(kind)]
     run([sys.executable, "-c", MAKE, str(PHOTO), str(photo), *sizes])
-    out = ["-o", str(folder / "out.jpg"), "--overwrite", "--model", model]
+    out = folder / ("out.jpg" if command == "colorize" else "parts")
+    options = ["-o", str(out), "--overwrite", "--model", model]
     times, memory, baseline = [], 0, []
     for _ in range(runs):
         copied = run([sys.executable, "-c", COPY, str(photo), str(folder / "copy.jpg")])
         baseline.append(float(copied[2]))
-        seconds, megabytes, _ = run([sys.executable, "-m", "limner", "colorize", str(photo), *out])
+        seconds, megabytes, _ = run([sys.executable, "-m", "limner", command, str(photo), *options])
         times.append(seconds)
         memory = max(memory, megabytes)
     median = statistics.median(times)
     ratio = median / statistics.median(baseline)
-    return Row(case, median, min(times), max(times), memory, ratio, LIMITS[case])
+    what = case if command == "colorize" else f"{command}, {case}"
+    return Row(what, median, min(times), max(times), memory, ratio, LIMITS[what])
 
 
 def measure_help(runs: int) -> Row:
@@ -139,10 +147,18 @@ def print_table(rows: list[Row]) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", default="photo")
+    parser.add_argument("--segmenter", default="voc")
     parser.add_argument("--runs", type=int, default=5)
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        rows = [measure(case, arguments.model, arguments.runs, Path(folder)) for case in CASES]
+        place, runs = Path(folder), arguments.runs
+        rows = [measure(case, "colorize", arguments.model, runs, place) for case in CASES]
+        model = arguments.segmenter
+        if (ROOT / f"limner/weights/{model}.onnx").is_file() or (ROOT / model).is_file():
+            rows += [measure(case, "segment", model, runs, place) for case in SEGMENTED]
+        else:
+            missing = f"{model}: no such model, so that `limner segment` is left out"
+            print(f"{missing}; give one with --segmenter", file=sys.stderr)
     rows.append(measure_help(arguments.runs))
     print_table(rows)
     cores = len(os.sched_getaffinity(0))

@@ -1,7 +1,8 @@
-"""limner colors black-and-white photographs and says how sure it is.
+"""limner colors black-and-white photographs and says how sure it is; and what each pixel shows.
 
     import limner
     limner.Painter("photo").colorize("in.jpg").save("out.jpg")
+    limner.Segmenter("pets.onnx").segment("in.jpg").save_overlay("out.png")
 
 The public names are imported when they are first used, so that `import limner` costs nothing.
 """
@@ -13,14 +14,16 @@ if TYPE_CHECKING:
     from limner.accounting.account import account
     from limner.paint.painter import Painter, Painting
     from limner.palette import Palette
+    from limner.segment.segmenter import Segmenter
 
 __version__ = "0.1.0"
-__all__ = ["Painter", "Painting", "Palette", "__version__", "account"]
+__all__ = ["Painter", "Painting", "Palette", "Segmenter", "__version__", "account"]
 
 _HOMES = {
     "Painter": "limner.paint.painter",
     "Painting": "limner.paint.painter",
     "Palette": "limner.palette",
+    "Segmenter": "limner.segment.segmenter",
     "account": "limner.accounting.account",
 }
 

@@ -1,7 +1,9 @@
-"""The painting floor stands without torch and without Pillow, wherever those are installed."""
+"""Coloring and scoring load neither torch nor Pillow, and segmenting no torch, wherever those are
+installed. Pillow belongs to the floor for masks alone."""
 
 import subprocess
 import sys
+from collections.abc import Callable
 
 import pytest
 
@@ -56,6 +58,15 @@ def test_painting_loads_neither() -> None:
         "assert painting.array.shape == (40, 30, 3)"
     )
     assert loaded(code) == set()
+
+
+def test_segmenting_loads_pillow_and_no_torch(segmenting: Callable[..., str]) -> None:
+    code = (
+        "import numpy, limner\n"
+        f"segmenter = limner.Segmenter({segmenting()!r})\n"
+        "assert segmenter.segment(numpy.zeros((40, 30), numpy.uint8)).mask.shape == (40, 30)"
+    )
+    assert loaded(code) == {"PIL"}
 
 
 def test_the_floor_test_can_fail() -> None:

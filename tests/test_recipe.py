@@ -277,6 +277,8 @@ def test_the_recipes_that_segment_are_as_they_say() -> None:
     voc = Recipe.load(RECIPES[0].parent / "voc.toml")
     assert (voc.task, voc.network, voc.learn) == ("segment", "deeplabv3", ("all",))
     assert str(voc.encoder).startswith("timm/")
+    # Those of val are for the score that is reported once.
+    assert last.holdout == voc.holdout > 0
 
 
 def test_every_key_is_explained() -> None:

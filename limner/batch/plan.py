@@ -91,13 +91,15 @@ def plan_segments(
 ) -> list[SegmentJob]:
     """The jobs to segment `inputs`, as `plan` makes those to color; `output` is a folder.
 
-    A PNG beside a photograph of the same stem is that picture's mask and is passed over.
+    A PNG of a folder that lies beside a photograph of the same stem is that picture's mask and is
+    passed over; one that is named itself is not.
     """
     named = os.path.exists(output) or output.suffix.lower() in SUFFIXES
     if named and not os.path.isdir(output):
         raise LimnerError(f"{output}: names a file, and each picture makes two; give a folder")
     placed = _placed(inputs, output, recursive)
     photographed = {path.with_suffix("") for path, _ in placed if path.suffix.lower() != ".png"}
+    given = set(inputs)
     jobs = [
         SegmentJob(
             path,
@@ -105,7 +107,9 @@ def plan_segments(
             target.with_name(f"{target.stem}.mask.png"),
         )
         for path, target in placed
-        if path.suffix.lower() != ".png" or path.with_suffix("") not in photographed
+        if path.suffix.lower() != ".png"
+        or path.with_suffix("") not in photographed
+        or path in given
     ]
     _refuse_clashes(jobs)
     return jobs

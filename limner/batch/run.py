@@ -135,8 +135,14 @@ def _color(job: ColorJob, painter: "Painter", quality: int, overwrite: bool) -> 
 
 def _segment(job: SegmentJob, segmenter: "Segmenter", overwrite: bool) -> SegmentResult:
     found = segmenter.segment(job.input)
-    found.save_overlay(job.overlay, overwrite=overwrite)
+    fresh = not os.path.lexists(job.mask)
     found.save_mask(job.mask, overwrite=overwrite)
+    try:
+        found.save_overlay(job.overlay, overwrite=overwrite)
+    except BaseException:
+        if fresh:  # alone it would pass for done, and the next try would ask for --overwrite
+            job.mask.unlink()
+        raise
     shares = {name: round(share, 4) for name, share in found.classes.items()}
     return SegmentResult(
         job.input, job.overlay, job.mask, found.width, found.height, classes=shares

@@ -1,13 +1,15 @@
 """`limner personalize`: a model learns the colors of a person's own photographs."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from limner.cli.options import Overwrite, real
 from limner.cli.terminal import Progress, need_extra, say
 from limner.cli.train import on_record
+
+SOME_LEFT_OUT = 1
 
 
 def personalize(
@@ -29,8 +31,9 @@ def personalize(
     """Let a model learn the colors of your own color photographs: of a place, a family, a time.
 
     Only its last layer learns, in seconds to minutes; dozens of photographs will do. What it gains
-    on pictures like yours it may lose on others; --strength 0.5 goes half the way. Prints the path
-    of the new model.
+    on pictures like yours it may lose on others; --strength 0.5 goes half the way. What it keeps
+    of them in limner's cache folder meanwhile goes when it is done. Prints the path of the new
+    model. Exit code 1: some photographs could not be read, the others are learned from.
 
     \b
     Examples:
@@ -42,14 +45,24 @@ def personalize(
     from limner import weights
     from limner.learn.personalize import personalize as learn
 
+    left_out = 0
     with Progress("steps") as progress:
+        show = on_record(progress)
+
+        def report(step: int, steps: int, record: dict[str, Any] | None) -> None:
+            nonlocal left_out
+            left_out += record is not None and "left_out" in record
+            show(step, steps, record)
+
         learn(
             weights.path(model),
             photos,
             output,
             strength=strength,
             overwrite=overwrite,
-            report=on_record(progress),
+            report=report,
         )
     say(f"personalized; color with it: limner colorize PHOTO -o DIR --model {output}")
     print(output)
+    if left_out:
+        raise typer.Exit(SOME_LEFT_OUT)

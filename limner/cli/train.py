@@ -135,7 +135,10 @@ def on_record(progress: Progress) -> "Report":
         if record is None:
             progress.update(step, steps)
         elif "bytes" in record:
-            say(f"features: {record['bytes'] / 1e6:,.0f} MB in {record['caching']}")
+            kind = "photographs" if "decoding" in record else "features"
+            say(f"{kind}: {record['bytes'] / 1e6:,.0f} MB in {record['caching']}")
+        elif "left_out" in record:
+            say(record["left_out"])
         elif "caching" in record:
             progress.note(f"features: {step:,} of {steps:,} pictures")
         elif "decoding" in record:

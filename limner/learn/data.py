@@ -1,7 +1,10 @@
 """Pictures for learning: decoded once by Pillow into a memory-mapped cache, keyed by content."""
 
 import os
-from collections.abc import Callable, Sequence
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +20,8 @@ from limner.masks.png import read_mask
 from limner.masks.sets import Labelled
 
 Progress = Callable[[int, int], None]
+
+_elsewhere: ContextVar[Path | None] = ContextVar("elsewhere", default=None)
 
 
 @dataclass(frozen=True)
@@ -46,7 +51,31 @@ class Pictures:
 
 def cache_folder() -> Path:
     """Where decoded pictures are kept: `limner` in the user's cache folder (XDG_CACHE_HOME)."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "limner"
+    usual = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "limner"
+    return _elsewhere.get() or usual
+
+
+@contextmanager
+def passing_cache(name: str) -> Iterator[Path]:
+    """A cache folder for what is done inside, in the usual one; it goes with all that it holds.
+
+    Raises DataError if it cannot be made.
+    """
+    usual = cache_folder()
+    try:
+        usual.mkdir(parents=True, exist_ok=True)
+        folder = tempfile.TemporaryDirectory(prefix=f"{name}-", dir=usual)
+    except OSError as error:
+        raise DataError(
+            f"{usual}: the cache cannot be written ({error.strerror}); "
+            "make room, or set XDG_CACHE_HOME to another folder"
+        ) from error
+    with folder:
+        token = _elsewhere.set(Path(folder.name))
+        try:
+            yield Path(folder.name)
+        finally:
+            _elsewhere.reset(token)
 
 
 def load(dataset: Dataset, progress: Progress | None = None) -> Pictures:
@@ -56,7 +85,7 @@ def load(dataset: Dataset, progress: Progress | None = None) -> Pictures:
     """
     if dataset.images is not None:
         sides = np.tile(np.array(dataset.images.shape[1:3], np.int64), (len(dataset), 1))
-        return Pictures(dataset.images.reshape(-1), sides, _starts(sides, 3))
+        return Pictures(dataset.images.reshape(-1), sides, starts(sides, 3))
     return _kept(dataset.fingerprint(), dataset.files, decode, 3, progress)
 
 
@@ -104,7 +133,7 @@ def _kept(
                 "make room, or set XDG_CACHE_HOME to another folder"
             ) from error
     sides = np.load(index)
-    return Pictures(np.memmap(pixels, np.uint8, "r"), sides, _starts(sides, channels), channels)
+    return Pictures(np.memmap(pixels, np.uint8, "r"), sides, starts(sides, channels), channels)
 
 
 def sample_pixels(dataset: Dataset, n: int, seed: int) -> NDArray[np.uint8]:
@@ -126,6 +155,19 @@ def sample(pictures: Pictures, n: int, seed: int) -> NDArray[np.uint8]:
 
 def decode(path: Path) -> NDArray[np.uint8]:
     """One 8-bit grey or RGB photograph, upright: uint8 [H, W, 3]. Raises DataError."""
+    with photograph(path) as image:
+        return np.asarray(upright(image))
+
+
+def upright(image: Image.Image) -> Image.Image:
+    """The photograph as it is looked at, in RGB."""
+    return ImageOps.exif_transpose(image).convert("RGB")
+
+
+@contextmanager
+def photograph(path: Path) -> Iterator[ImageFile.ImageFile]:
+    """An 8-bit grey or RGB photograph, opened and not yet read. Raises DataError, also for what
+    reading it inside comes upon."""
     try:
         with Image.open(path) as image:
             kind = _kind(image)
@@ -134,7 +176,7 @@ def decode(path: Path) -> NDArray[np.uint8]:
                     f"{path}: pixels of kind {kind}; learning reads 8-bit grey and RGB, "
                     "convert or remove the file"
                 )
-            return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
+            yield image
     except (UnidentifiedImageError, OSError, SyntaxError) as error:
         raise DataError(f"{path}: not a whole picture ({error}); replace or remove it") from error
     except Image.DecompressionBombError as error:
@@ -173,7 +215,8 @@ def _read_all(
         beside.unlink(missing_ok=True)
 
 
-def _starts(sides: NDArray[np.int64], channels: int) -> NDArray[np.int64]:
+def starts(sides: NDArray[np.int64], channels: int) -> NDArray[np.int64]:
+    """Where each picture of those sides [n, 2] begins, one after the other: [n]."""
     lengths = channels * sides.prod(axis=1)
     starts: NDArray[np.int64] = np.cumsum(lengths) - lengths
     return starts

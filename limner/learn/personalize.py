@@ -1,7 +1,7 @@
 """A colorizer learns a person's own colors: its last layer alone, from their color photographs."""
 
+import copy
 import os
-import tempfile
 from dataclasses import fields, replace
 from pathlib import Path
 
@@ -9,16 +9,19 @@ import numpy as np
 import torch
 
 from limner.card import Card
-from limner.dataset import find
+from limner.dataset import UNKNOWN, Dataset, find
 from limner.errors import DataError, ModelError
-from limner.learn import fit
-from limner.learn.data import Pictures
+from limner.learn import album, fit, machine
+from limner.learn.data import Pictures, passing_cache
 from limner.learn.export import export, load
 from limner.learn.metrics import Report
-from limner.learn.release import trained
-from limner.learn.sources import gather
+from limner.learn.run import assemble
+from limner.learn.sources import Sources, cut, describe
+from limner.networks import Network
 from limner.recipe import Recipe
 
+OWN = "own photographs"  # what a card calls a folder: its path says more than others should know
+FINE = 3  # the short side of a photograph that is kept, in sides of a crop
 VIEWS = 4  # crops of each photograph
 BATCH = 16  # at most
 STEPS = 300
@@ -42,9 +45,11 @@ def personalize(
 
     What the other layers say of VIEWS crops of each photograph is computed once; the last layer
     (or the part of it that `learn` names, its bias say) then learns from that. `strength`, 0..1,
-    blends: 0 is the old layer, 1 the new one. Decoding stays the model's. Raises ModelError for a
-    model that does not colorize or a file that exists, DataError for photographs that are all grey,
-    Stopped after Ctrl-C, with nothing written, and what training raises.
+    blends: 0 is the old layer, 1 the new one. Decoding stays the model's. A photograph that cannot
+    be read is left out, which `report` is told; what is kept on the way goes at the end. Raises
+    ModelError for a model that does not colorize or a file that exists, DataError for too few
+    photographs or such that are all grey, Stopped after Ctrl-C, with nothing written, and what
+    training raises.
     """
     if os.path.lexists(output) and not overwrite:
         raise ModelError(f"{output}: exists already; choose another name or add --overwrite")
@@ -53,26 +58,35 @@ def personalize(
     network, card = load(source)
     if card.task != "colorize":
         raise ModelError(f"{source}: a model to {card.task}; give one that colorizes")
-    recipe = recipe_of(card, network.last_layer, photos, steps, seed)
-    if learn:
-        recipe = replace(recipe, learn=(learn,))
-    sources = gather(recipe, card.palette, report and fit.decoding(report))
-    if not any(in_color(pictures) for pictures in sources.sets):
-        raise DataError(f"{photos}: all its photographs are grey; give photographs in color")
-    with tempfile.TemporaryDirectory() as folder:
-        run = Path(folder) / "run"
+    found = find(photos, "train")
+    name = name_of(found, card)
+    with passing_cache("personalize") as folder:
+        found, pictures = album.read(found, photos, FINE * crop_side(card), folder, report)
+        if len(pictures) < 2:
+            raise DataError(
+                f"{photos}: {len(pictures)} to learn from, and 2 photographs are needed at least; "
+                "give more, dozens are better"
+            )
+        if not in_color(pictures):
+            raise DataError(f"{photos}: all its photographs are grey; give photographs in color")
+        recipe = recipe_of(card, network.last_layer, name, len(pictures), steps, seed)
+        if learn:
+            recipe = replace(recipe, learn=(learn,))
+        learned, held = cut(len(pictures), found, recipe, photos, 1.0)
+        told = describe(found, found.fingerprint(), learned, held)
+        sets, apart = [pictures.take(learned)], [pictures.take(held)]
+        per_epoch = len(learned) // recipe.batch
+        sources = Sources(sets, apart, card.palette, {name: told}, per_epoch)
         try:
-            fit.start(recipe, run, source=source, report=report)
+            state = train(copy.deepcopy(network), recipe, sources, folder / "run", report)
         except fit.Stopped as stopped:
             raise fit.Stopped(f"{output}: stopped, not written; personalize again") from stopped
-        document, _, learned = trained(run)
-    blend(network, learned.state_dict(), strength)
-    told = next(iter(document["data"].values()))
+    blend(network, state, strength)
     personal = replace(
         card,
         name=output.stem,
         recipe={**card.recipe, "personalized": {**recipe.to_dict(), "strength": strength}},
-        data={**card.data, photos: told},
+        data={**card.data, name: told},
         scores={},  # those of the model as it was
         license=f"{card.license}; and those of the photographs it was personalized with: "
         f"{told['terms']}",
@@ -81,9 +95,36 @@ def personalize(
     return personal
 
 
-def recipe_of(card: Card, last_layer: str, photos: str, steps: int, seed: int) -> Recipe:
-    """How the last layer of the card's network learns from crops of a person's pictures."""
-    count = len(find(photos, "train"))
+def train(
+    network: Network, recipe: Recipe, sources: Sources, folder: Path, report: Report | None
+) -> dict[str, torch.Tensor]:
+    """What the network's weights are when it has learned by the recipe, in that new folder."""
+    folder.mkdir()
+    where = machine.choose_device("auto")
+    precision, _ = machine.choose_precision("auto", where)
+    run = assemble(folder, recipe, sources, network, precision, where)
+    fit.fit(run, report)
+    return run.network.state_dict()
+
+
+def name_of(found: Dataset, card: Card) -> str:
+    """What the card calls the photographs: a set whose terms are known has a name, a folder has a
+    number where the model knows another one already."""
+    if found.terms != UNKNOWN:
+        return found.name
+    others = sum(name.startswith(OWN) for name in card.data)
+    return f"{OWN} {others + 1}" if others else OWN
+
+
+def crop_side(card: Card) -> int:
+    """The side of the crops: the size at which the model works, as its network divides it."""
+    return -(-card.working_size // card.multiple) * card.multiple
+
+
+def recipe_of(
+    card: Card, last_layer: str, photos: str, count: int, steps: int, seed: int
+) -> Recipe:
+    """How the last layer of the card's network learns from crops of `count` pictures."""
     known = {field.name for field in fields(Recipe)}
     arguments = card.network["arguments"]
     document = {
@@ -93,7 +134,7 @@ def recipe_of(card: Card, last_layer: str, photos: str, steps: int, seed: int) -
         "learn": [last_layer],
         "data": [photos],
         "holdout": HOLDOUT,
-        "size": -(-card.working_size // card.multiple) * card.multiple,
+        "size": crop_side(card),
         "zoom": 0.7,
         "flip": True,
         "views": VIEWS,
@@ -118,4 +159,4 @@ def blend(network: torch.nn.Module, learned: dict[str, torch.Tensor], strength: 
     state = network.state_dict()
     for name, value in state.items():
         if value.is_floating_point():
-            value.lerp_(learned[name].to(value.dtype), strength)
+            value.lerp_(learned[name].to(value), strength)

@@ -300,6 +300,13 @@ def test_a_mask_beside_its_picture_is_not_segmented(here: Path) -> None:
     assert segments("attic") == [("attic/a.jpg", "out/a.overlay.png", "out/a.mask.png")]
 
 
+@pytest.mark.parametrize("others", [("attic/a.jpg",), ("attic",)])
+def test_a_png_that_is_named_is_not_taken_for_a_mask(others: tuple[str, ...], here: Path) -> None:
+    Path("attic/a.jpg").touch()
+    said = segments_refused(*others, "attic/a.png")
+    assert "written by attic/a.jpg and by attic/a.png; let them go into two folders" in said
+
+
 @pytest.mark.parametrize("output", ["notes", "new.png", "NEW.JPG", "attic/a.png"])
 def test_a_file_is_refused_as_the_folder_of_segments(output: str, here: Path) -> None:
     Path("notes").touch()

@@ -10,9 +10,10 @@ from PIL import Image
 from limner.batch import run
 from limner.batch.plan import plan, plan_segments
 from limner.batch.run import ColorResult, SegmentResult
-from limner.errors import LimnerError, ModelError
+from limner.errors import LimnerError, ModelError, PictureError
 from limner.palette import Palette
 from limner.picture import Picture, open_picture, write_strips
+from limner.segment.segmentation import Segmentation
 from limner.segment.segmenter import Segmenter
 
 
@@ -234,6 +235,35 @@ def test_no_segment_is_overwritten_unasked(there: str, segmenting: Make, tmp_pat
     assert len(list(out.iterdir())) == 3  # of `a` nothing was written
     assert all(r.error is None for r in segmented(segmenting(), folder, out, overwrite=True))
     assert (out / there).read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("failing", ["save_mask", "save_overlay"])
+@pytest.mark.parametrize("error", [PictureError("the disk is full"), KeyboardInterrupt()])
+def test_an_overlay_and_its_mask_are_written_both_or_neither(
+    failing: str, error: BaseException, segmenting: Make, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    folder, out = folder_of(tmp_path, "a.png"), tmp_path / "out"
+
+    def fail(*_: object, **more: object) -> None:
+        raise error
+
+    def attempt(overwrite: bool) -> None:
+        with monkeypatch.context() as patch:
+            patch.setattr(Segmentation, failing, fail)
+            if isinstance(error, PictureError):
+                (only,) = segmented(segmenting(), folder, out, overwrite)
+                assert only.error == "the disk is full"
+            else:
+                with pytest.raises(KeyboardInterrupt):
+                    segmented(segmenting(), folder, out, overwrite)
+
+    attempt(overwrite=False)
+    assert list(out.iterdir()) == []
+    (again,) = segmented(segmenting(), folder, out)
+    assert again.error is None
+    attempt(overwrite=True)
+    assert len(list(out.iterdir())) == 2
 
 
 def test_what_is_no_error_of_a_picture_ends_the_run(

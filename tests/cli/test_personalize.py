@@ -51,6 +51,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 
     def learn(source: Path, photos: str, output: Path, **options: Any) -> None:
         report = options.pop("report")
+        report(0, 20, {"decoding": photos, "caching": "cache", "bytes": 7_000_000})
         report(0, 60, {"caching": "features.npy", "bytes": 2_000_000})
         report(50, 300, {"step": 50, "loss": 2.0})
         report(300, 300, {"step": 300, "validation": {"loss": 1.5, "accuracy": 0.5}})
@@ -69,7 +70,7 @@ def load(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
         network = SimpleNamespace(last_layer="last")
         monkeypatch.setattr(personalize, "load", lambda path: (network, replace(CARD, **changes)))
         monkeypatch.setattr(
-            "limner.learn.fit.start", lambda *_, **more: pytest.fail("training began")
+            "limner.learn.fit.fit", lambda *_, **more: pytest.fail("training began")
         )
 
     return change
@@ -83,6 +84,7 @@ def test_it_passes_on_and_prints_the_path_alone(
     assert (outcome.code, outcome.out) == (0, f"{output}\n")
     assert calls == [(model, str(album), output, {"strength": 1.0, "overwrite": False})]
     said = outcome.err.splitlines()
+    assert said[0] == "limner: photographs: 7 MB in cache"
     assert "limner: features: 2 MB in features.npy" in said
     assert "limner: step 300 of 300: validation loss 1.5000, accuracy 0.5000" in said
     assert said[-1].endswith(f"limner colorize PHOTO -o DIR --model {output}")
@@ -90,6 +92,22 @@ def test_it_passes_on_and_prints_the_path_alone(
     options = ("--strength", "0.5", "--overwrite")
     assert limner("personalize", model, "--with", album, "-o", output, *options).code == 0
     assert calls[1][3] == {"strength": 0.5, "overwrite": True}
+
+
+def test_photographs_left_out_are_one_line_each_and_exit_code_1(
+    limner: RUN, monkeypatch: pytest.MonkeyPatch, model: Path, album: Path, tmp_path: Path
+) -> None:
+    lines = ["1.png: pixels of kind RGBA", "2.jpg: not a whole picture"]
+
+    def learn(*arguments: Any, report: Any, **options: Any) -> None:
+        for line in lines:
+            report(0, 3, {"left_out": line})
+
+    monkeypatch.setattr("limner.learn.personalize.personalize", learn)
+    output = tmp_path / "mine.onnx"
+    outcome = limner("personalize", model, "--with", album, "-o", output)
+    assert (outcome.code, outcome.out) == (1, f"{output}\n")
+    assert outcome.err.splitlines()[:-1] == [f"limner: {line}" for line in lines]
 
 
 def test_help_teaches(limner: RUN) -> None:
@@ -137,6 +155,10 @@ def test_what_will_not_do_is_one_line_and_nothing_is_written(
     single = tmp_path / "single"
     single.mkdir()
     Image.new("RGB", (40, 36), "red").save(single / "1.png")
+    pair = tmp_path / "a=b"
+    pair.mkdir()
+    Image.new("RGB", (40, 36), "red").save(pair / "1.png")
+    Image.new("RGBA", (40, 36), "red").save(pair / "2.png")
     empty = tmp_path / "empty"
     empty.mkdir()
     for arguments, says in (
@@ -145,7 +167,8 @@ def test_what_will_not_do_is_one_line_and_nothing_is_written(
         ((model, "--with", album, "-o", tmp_path / "no" / "x.onnx"), "its folder does not exist"),
         ((model, "--with", tmp_path / "nowhere", "-o", new), "nowhere: no folder of that name"),
         ((model, "--with", empty, "-o", new), "empty: holds no picture"),
-        ((model, "--with", single, "-o", new), "one picture cannot be split"),
+        ((model, "--with", single, "-o", new), "single: 1 to learn from, and 2 photographs are"),
+        ((model, "--with", pair, "-o", new), "a=b: 1 to learn from, and 2 photographs are"),
         ((model, "--with", grey, "-o", new), "grey: all its photographs are grey"),
     ):
         load()
@@ -153,7 +176,8 @@ def test_what_will_not_do_is_one_line_and_nothing_is_written(
         *progress, error = outcome.err.splitlines()
         assert (outcome.code, outcome.out) == (2, ""), arguments
         assert says in error
-        assert all("decoding" in line for line in progress)
+        for line in progress:
+            assert any(word in line for word in ("decoding", "photographs: 0 MB in", "kind RGBA"))
     load(task="segment")
     outcome = limner("personalize", model, "--with", album, "-o", new)
     assert (outcome.code, outcome.out, outcome.err.count("\n")) == (2, "", 1)

@@ -173,6 +173,27 @@ def test_a_file_that_differs_from_torch_is_not_written(
     assert [file.name for file in tmp_path.iterdir()] == ["right.onnx"]
 
 
+def test_large_logits_may_differ_by_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, written: tuple[Network, Path]
+) -> None:
+    """What float32 rounds off grows with the numbers, and so does what is allowed."""
+    model = onnx.load(written[1])
+    monkeypatch.setattr(limner.learn.export, "to_onnx", lambda outputs, card: model)
+    network = trained()
+    bias = network.get_parameter("out.bias")
+    stored = next(t for t in model.graph.initializer if t.name == "out.bias")
+    with torch.no_grad():
+        bias.fill_(20)
+    for added, name in ((1e-3, "right.onnx"), (4e-3, "wrong.onnx")):
+        stored.CopyFrom(numpy_helper.from_array(bias.detach().numpy() + added, "out.bias"))
+        if name == "right.onnx":
+            export(network, CARD, tmp_path / name)
+            continue
+        with pytest.raises(ModelError, match=r"logits differ by 0\.004 .* more than 0\.002"):
+            export(network, CARD, tmp_path / name)
+    assert [file.name for file in tmp_path.iterdir()] == ["right.onnx"]
+
+
 def refile(written: tuple[Network, Path], path: Path, card: str | None) -> None:
     """The written file with another card."""
     model = onnx.load(written[1])

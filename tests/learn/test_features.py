@@ -25,7 +25,9 @@ from limner.networks.deeplab import DeepLabV3
 from limner.recipe import LossAt, Recipe
 
 Recipes = dict[str, Recipe]
-BF16_BOUND = 0.02  # of the weights' largest; measured: see the test that uses it
+# Of the weights' largest. Measured here: 0.0008, of weights and of their means; on a network of the
+# usual size, and of the logits: benchmarks/cached_features.py.
+BF16_BOUND = 0.004
 
 
 @pytest.fixture(autouse=True)
@@ -119,6 +121,9 @@ def test_bf16_is_close_and_half_the_size(frozen: Recipe, tmp_path: Path, cache: 
     (half,) = kept(cache) - {full}
     header = 128
     assert 2 * ((cache / half).stat().st_size - header) == (cache / full).stat().st_size - header
+    rows = torch.from_numpy(np.load(cache / full))
+    near = torch.from_numpy(np.load(cache / half)).view(torch.bfloat16).float()
+    assert bool(((near - rows).abs() <= rows.abs() / 256).all())  # eight bits of each number
     for name in ("network/classifier.4.weight", "ema/classifier.4.weight"):
         one, other = tensors(exact)[name], tensors(rounded)[name]
         difference = float((one - other).abs().max() / one.abs().max())

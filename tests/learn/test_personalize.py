@@ -16,7 +16,7 @@ from limner.learn import fit
 from limner.learn.batches import Batch
 from limner.learn.data import load as load_pictures
 from limner.learn.export import load
-from limner.learn.personalize import in_color, personalize, recipe_of
+from limner.learn.personalize import OWN, in_color, name_of, personalize, recipe_of
 from limner.learn.run import Run
 from limner.learn.sources import cut
 from limner.paint.painter import Painter
@@ -68,8 +68,13 @@ def test_it_colors_more_as_the_photographs(personal: tuple[Path, Path], album: P
 def test_the_card_tells_of_it(personal: tuple[Path, Path], album: Path) -> None:
     old, new = (Model(path, device="cpu").card for path in personal)
     assert new.name == "mine"
-    assert set(new.data) == {*old.data, str(album)}
-    assert new.data[str(album)]["held_out"] == 4  # a fifth
+    assert set(new.data) == {*old.data, OWN}
+    assert new.data[OWN]["held_out"] == 4  # a fifth
+    assert new.data[OWN]["fingerprint"] == find(str(album), "train").fingerprint()
+    assert album.name not in new.to_json()  # where it lies is nobody's business
+    assert name_of(find(str(album), "train"), old) == OWN
+    assert name_of(find(str(album), "train"), new) == f"{OWN} 2"
+    assert name_of(find("cifar10:horse", "train"), new) == "cifar10:horse"
     assert new.license.startswith(old.license)
     assert "folder of your own" in new.license
     assert new.scores == {}
@@ -124,7 +129,7 @@ def test_an_album_has_enough_for_a_batch(released: Released, tmp_path: Path) -> 
     card, _ = released()
     for count in range(1, 24):
         Image.new("RGB", (8, 8), "red").save(tmp_path / f"{count:02}.png")
-        recipe = recipe_of(card, "last", str(tmp_path), 10, 0)
+        recipe = recipe_of(card, "last", "album", count, 10, 0)
         if count > 1:
             learned, held = cut(count, find(str(tmp_path), "train"), recipe, "album", 1.0)
             assert 1 <= recipe.batch <= len(learned)
@@ -133,8 +138,9 @@ def test_an_album_has_enough_for_a_batch(released: Released, tmp_path: Path) -> 
 
 
 def test_stopped_is_not_written(
-    released: Released, album: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+    released: Released, album: Path, tmp_path: Path, session_cache: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
     learn = fit.learn
 
     def interrupted(run: Run, batch: Batch) -> torch.Tensor:
@@ -147,6 +153,54 @@ def test_stopped_is_not_written(
     assert len(str(error.value).splitlines()) == 1
     assert "limner train" not in str(error.value)
     assert list(tmp_path.iterdir()) == []
+    assert left(session_cache) == []
+
+
+def left(cache: Path) -> list[Path]:
+    """What is kept of photographs that a model learned from."""
+    return list((cache / "limner").glob("personalize*"))
+
+
+def test_what_is_kept_on_the_way_goes(
+    released: Released, tmp_path: Path, session_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However it ends; and the cache of other training gains nothing."""
+    folder = tmp_path / "a=b"  # no weight
+    folder.mkdir()
+    for index in range(3):
+        Image.new("RGB", (40 + index, 36), (200, 90, 30)).save(folder / f"{index}.png")
+    Image.new("CMYK", (40, 36)).save(folder / "9.jpg")
+    source = released()[1]
+    monkeypatch.setattr("limner.learn.personalize.export", lambda *_, **more: None)
+    before = set((session_cache / "limner").iterdir())
+    seen: list[list[Path]] = []
+    told = []
+
+    def report(step: int, steps: int, record: dict[str, object] | None) -> None:
+        told.append(record or {})
+        if "validation" in told[-1]:
+            (kept,) = left(session_cache)
+            seen.append([file for file in kept.iterdir() if file.suffix == ".npy"])
+
+    card = personalize(source, str(folder), tmp_path / "mine.onnx", steps=2, report=report)
+    assert card.data[OWN]["pictures"] == 2
+    assert [line for one in told if (line := one.get("left_out"))] == [
+        f"{folder}/9.jpg: pixels of kind CMYK; learning reads 8-bit grey and RGB, convert or "
+        "remove the file"
+    ]
+    assert [len(files) for files in seen] == [2]
+    assert [one for one in told if "bytes" in one and "decoding" in one] == [
+        {"decoding": str(folder), "caching": str(seen[0][0].parent), "bytes": 3 * 36 * 123}
+    ]
+    assert set((session_cache / "limner").iterdir()) == before
+
+    def fail(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(fit, "fit", fail)
+    with pytest.raises(KeyboardInterrupt):
+        personalize(source, str(folder), tmp_path / "mine.onnx", steps=2)
+    assert set((session_cache / "limner").iterdir()) == before
 
 
 def test_grey_photographs_teach_no_color(
@@ -156,7 +210,7 @@ def test_grey_photographs_teach_no_color(
     folder.mkdir()
     for index in range(6):
         Image.new("L", (40, 40), 40 * index).save(folder / f"{index}.png")
-    monkeypatch.setattr(fit, "start", lambda *_, **more: pytest.fail("training began"))
+    monkeypatch.setattr(fit, "fit", lambda *_, **more: pytest.fail("training began"))
     with pytest.raises(DataError, match="grey: all its photographs are grey"):
         personalize(released()[1], str(folder), tmp_path / "mine.onnx", steps=1)
     with Image.open(folder / "5.png") as image:

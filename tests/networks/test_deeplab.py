@@ -318,7 +318,7 @@ def test_frozen_features_are_the_same_every_time(encoder: str) -> None:
     assert not torch.equal(network.features(x), network.features(x))  # control
 
 
-def test_the_model_file_loads_back(exported: Callable[[str], tuple[Network, Path]]) -> None:
+def test_the_model_file_loads_back(exported: Callable[..., tuple[Network, Path]]) -> None:
     """That ONNX Runtime says the same of it as torch, the contract's test sees."""
     network, path = exported("deeplabv3")
     again, card = load(path)
