@@ -7,6 +7,7 @@
 The public names are imported when they are first used, so that `import limner` costs nothing.
 """
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,12 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 __all__ = ["Painter", "Painting", "Palette", "Segmenter", "__version__", "account"]
+
+# Nothing is uploaded: ONNX Runtime's packages for Linux and macOS report sessions to their makers
+# and keep a number of the machine in the user's cache, unless told so before they are loaded (the
+# second name is that of some releases). Whoever wants that sets the variables to 0.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+os.environ.setdefault("ORT_TELEMETRY_DISABLED", "1")
 
 _HOMES = {
     "Painter": "limner.paint.painter",

@@ -1,9 +1,11 @@
 """Coloring and scoring load neither torch nor Pillow, and segmenting no torch, wherever those are
 installed. Pillow belongs to the floor for masks alone."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -49,6 +51,18 @@ def test_the_command_line_loads_neither(arguments: list[str]) -> None:
         "assert not code, code"
     )
     assert loaded(code) == set()
+
+
+def test_onnx_runtime_reports_nothing_and_leaves_nothing(tmp_path: Path) -> None:
+    """Without a word to it, it keeps a number of the machine and a store of reports to upload."""
+    code = "import limner; limner.Painter('photo')"
+    home = {"HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    quiet = ("ORT_DISABLE_TELEMETRY", "ORT_TELEMETRY_DISABLED")
+    # Continuous integration is quiet anyway: its variables would hide what a user meets.
+    hidden = (*quiet, "CI", "GITHUB_ACTIONS", "PYTEST_CURRENT_TEST")
+    kept = {name: value for name, value in os.environ.items() if name not in hidden}
+    subprocess.run([sys.executable, "-c", code], env={**kept, **home}, check=True, timeout=120)
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 
 
 def test_painting_loads_neither() -> None:
