@@ -139,8 +139,9 @@ def gather(recipe: Recipe, palette: Palette | None, progress: Progress | None = 
 def gather_masks(
     recipe: Recipe, labels: Palette | None, progress: Progress | None = None
 ) -> MaskSources:
-    """`gather` for pictures with masks. Every set must have the same labels; from sets whose masks
-    are a model's guesses nothing is held out, and their `val` split is not asked for."""
+    """`gather` for pictures with masks. Every set must have the same classes, whose colors are the
+    first set's; from sets whose masks are a model's guesses nothing is held out, and their `val`
+    split is not asked for."""
     sets: list[Pictures] = []
     held: list[Pictures] = []
     masks: list[Pictures] = []
@@ -157,12 +158,12 @@ def gather_masks(
     for spec, found in chosen:
         loaded = load_pairs(found, recipe, progress and partial(progress, spec))
         names = foreground(found.labels, recipe.foreground)[0]
-        if labels is not None and names != labels:
+        if labels is not None and names.names != labels.names:
             raise DataError(
                 f"{spec}: its classes are {', '.join(names.names)}, and not "
                 f"{', '.join(labels.names)}; give sets of the same classes"
             )
-        labels = names
+        labels = labels or names
         share = 0 if found.guesses else 1 / by_hand
         learned, apart = cut(len(found), found.pictures, recipe, spec, share)
         described[spec] = describe(found.pictures, found.fingerprint(), learned, apart)

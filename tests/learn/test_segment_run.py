@@ -24,7 +24,7 @@ from limner.learn.release import release, trained
 from limner.learn.run import Run, assemble, build, learned_state
 from limner.learn.sources import MaskSources, gather
 from limner.learn.views import UNSAID
-from limner.masks.sets import GUESSES
+from limner.masks.sets import GUESSES, labels_of
 from limner.networks import build as build_network
 from limner.recipe import Recipe
 
@@ -313,11 +313,16 @@ def one_small_step(recipe: Recipe) -> Recipe:
     return replace(recipe, seed=9, steps=1, epochs=0, learning_rate=1e-12, ema=0.0)
 
 
+@pytest.mark.parametrize("colors", ["the same", "others"])
 def test_a_run_from_a_model_of_the_same_classes_keeps_all(
-    released: Released, recipes: Recipes, tmp_path: Path
+    released: Released, recipes: Recipes, tmp_path: Path, shapes: Path, colors: str
 ) -> None:
     _, path = released("shapes")
-    run = train(one_small_step(recipes["shapes"]), tmp_path / "run", source=path)
+    folder = shutil.copytree(shapes, tmp_path / "set")
+    if colors == "others":
+        (folder / "classes.txt").write_text("nothing\ndisc\nbar\n")
+    recipe = one_small_step(replace(recipes["shapes"], data=(str(folder),)))
+    run = train(recipe, tmp_path / "run", source=path)
     document = json.loads((run / "run.json").read_text())
     assert document["from"]["name"] == "shapes"
     state = trained(run)[2]
@@ -422,6 +427,17 @@ def test_sets_of_other_classes_are_refused(recipes: Recipes, tmp_path: Path, sha
     (folder / "classes.txt").write_text("nothing 0 0 0\nbar 0 200 0\ndisc 200 0 0\n")
     with pytest.raises(DataError, match="its classes are nothing, bar, disc, and not nothing, di"):
         gather(replace(recipes["shapes"], data=(str(shapes), str(folder))), None)
+
+
+def test_sets_of_the_same_classes_may_show_them_in_other_colors(
+    recipes: Recipes, tmp_path: Path, shapes: Path
+) -> None:
+    folder = shutil.copytree(shapes, tmp_path / "set")
+    (folder / "classes.txt").write_text("nothing 0 0 0\ndisc 0 0 200\nbar 9 9 9\n")
+    for first, other in ((shapes, folder), (folder, shapes)):
+        sources = gather(replace(recipes["shapes"], data=(str(first), str(other))), None)
+        assert len(sources.sets) == 2
+        assert sources.palette == labels_of(first)
 
 
 @pytest.fixture
