@@ -141,7 +141,12 @@ def resume(folder: Path, report: Report | None = None) -> None:
     recipe = Recipe.from_dict(document["recipe"], str(folder / "run.json"))
     palette = Palette.from_json(document["palette"], str(folder / "run.json"))
     sources = gather(recipe, palette, report and decoding(report))
-    if sources.described != document["data"]:
+    # Runs of colorizers begun by an older limner do not say what their `val` splits hold.
+    older = {
+        spec: {key: value for key, value in told.items() if key != "validation"}
+        for spec, told in sources.described.items()
+    }
+    if document["data"] not in (sources.described, older):
         raise TrainingError(
             f"{folder}: the data are not those that the run began with "
             f"({sources.described} instead of {document['data']}); restore them"

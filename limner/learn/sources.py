@@ -115,18 +115,22 @@ def gather(recipe: Recipe, palette: Palette | None, progress: Progress | None = 
     """
     if recipe.task == "segment":
         return gather_masks(recipe, palette, progress)
-    sets, held, described = [], [], {}
+    sets: list[Pictures] = []
+    held: list[Pictures] = []
+    described: dict[str, Any] = {}
     shares = sum(weight for _, weight in recipe.sets())
     for spec, weight in recipe.sets():
         found = find(spec, recipe.split)
         pictures = data.load(found, progress and partial(progress, spec))
         learned, apart = cut(len(pictures), found, recipe, spec, weight / shares)
         sets.append(pictures.take(learned))
+        described[spec] = describe(found, found.fingerprint(), learned, apart)
         if recipe.holdout:
             held.append(pictures.take(apart))
         else:
-            held.append(data.load(find(spec, "val"), progress and partial(progress, spec)))
-        described[spec] = describe(found, found.fingerprint(), learned, apart)
+            other = find(spec, "val")
+            held.append(data.load(other, progress and partial(progress, spec)))
+            described[spec]["validation"] = other.fingerprint()
     if palette is None:
         palette = _palette(recipe, sets)
     n = sum(map(len, sets))

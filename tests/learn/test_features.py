@@ -25,6 +25,7 @@ from limner.networks.deeplab import DeepLabV3
 from limner.recipe import LossAt, Recipe
 
 Recipes = dict[str, Recipe]
+SAMPLE = Path(__file__).parents[1] / "data" / "sample"
 BF16_BOUND = 0.02  # of the weights' largest; measured: see the test that uses it
 
 
@@ -208,6 +209,22 @@ def test_other_pixels_weights_and_sets_make_others(
 
     monkeypatch.setattr(DeepLabV3, "load_pretrained", load)
     trained_anew(recipe)
+
+
+def test_a_colorizers_other_validation_pictures_make_others(
+    recipes: Recipes, tmp_path: Path, cache: Path
+) -> None:
+    album = shutil.copytree(SAMPLE, tmp_path / "album")
+    recipe = replace(
+        recipes["crops"], data=(str(album),), holdout=0, palette="horse24", learn=("out",),
+        cache="fp32", views=1, steps=1, warmup=0,
+    )  # fmt: skip
+    train(recipe, tmp_path / "one")
+    train(recipe, tmp_path / "again")
+    assert len(kept(cache)) == 1
+    change_a_pixel(album / "val" / "flag.png")
+    train(recipe, tmp_path / "other")
+    assert len(kept(cache)) == 2
 
 
 def change_a_pixel(path: Path) -> None:
