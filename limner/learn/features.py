@@ -22,8 +22,8 @@ import torch
 from numpy.typing import NDArray
 
 from limner.errors import DataError
+from limner.learn import data
 from limner.learn.batches import Batch
-from limner.learn.data import cache_folder
 from limner.learn.metrics import Report
 from limner.learn.run import Run
 from limner.learn.views import Views
@@ -33,6 +33,8 @@ KEYS = (
     "network", "data", "size", "zoom", "flip", "tone", "views", "batch", "seed", "cache",
     "loss_at", "foreground", "scale", "shift",
 )  # fmt: skip
+
+FORMAT = 1  # raised when the same recipe's views, or what is kept of them, are computed otherwise
 
 TOLD = 100  # rows between two words on how far it is
 
@@ -90,7 +92,7 @@ def use_features(run: Run, report: Report | None) -> list[Batch]:
 def find_or_make(run: Run, views: Views, report: Report | None) -> Features:
     """The run's kept features, from `KEY.features.npy` and `KEY.classes.npy`, or into them."""
     key = key_of(run)
-    path, classes = (cache_folder() / f"{key}.{part}.npy" for part in ("features", "classes"))
+    path, classes = (data.cache_folder() / f"{key}.{part}.npy" for part in ("features", "classes"))
     if not (path.is_file() and classes.is_file()):
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -107,6 +109,7 @@ def key_of(run: Run) -> str:
     """A name for what the features depend on; another model, other data or views have another."""
     digest = hashlib.sha256()
     facts = {
+        "formats": [FORMAT, data.FORMAT],
         "recipe": {key: getattr(run.recipe, key) for key in KEYS},
         "arguments": run.network.arguments,
         "data": run.sources.described,

@@ -17,7 +17,7 @@ import torch
 from PIL import Image
 
 from limner.errors import DataError, TrainingError
-from limner.learn import checkpoint, features, fit
+from limner.learn import checkpoint, data, features, fit
 from limner.learn.release import trained
 from limner.learn.sources import gather
 from limner.learn.views import UNSAID
@@ -209,6 +209,18 @@ def test_other_pixels_weights_and_sets_make_others(
 
     monkeypatch.setattr(DeepLabV3, "load_pretrained", load)
     trained_anew(recipe)
+
+
+@pytest.mark.parametrize("part", [features, data], ids=["views", "pixels"])
+def test_another_format_makes_others(
+    frozen: Recipe, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch, part: Any
+) -> None:
+    recipe = replace(frozen, cache="fp32", epochs=0, steps=1)
+    train(recipe, tmp_path / "one")
+    before = kept(cache)
+    monkeypatch.setattr(part, "FORMAT", part.FORMAT + 1)
+    train(recipe, tmp_path / "other")
+    assert len(kept(cache) - before) == 1
 
 
 def test_a_colorizers_other_validation_pictures_make_others(
