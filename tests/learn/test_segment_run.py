@@ -391,6 +391,40 @@ def test_masks_that_ignore_all_pixels_are_refused(
     assert len(str(error.value).splitlines()) == 1
 
 
+def spoil(folder: Path, how: str) -> None:
+    """Make the set's first mask wrong, or the list of its classes."""
+    file = folder / "train" / "masks" / "0.png"
+    if how == "another size":
+        Image.new("L", (9, 8), 1).save(file)
+    elif how == "unknown color":
+        with Image.open(file) as image:
+            Image.new("RGB", image.size, (1, 2, 3)).save(file)
+    elif how == "class list":
+        (folder / "classes.txt").write_text("nothing\ndisc\n")
+    else:
+        file.write_bytes(file.read_bytes()[:-40])
+
+
+@pytest.mark.parametrize(
+    ("how", "message"),
+    [
+        ("another size", r"0\.png: 9 x 8 pixels .*, and its picture \d+ x \d+; give the mask of"),
+        ("unknown color", r"0\.png: the color \(1, 2, 3\) at column 0, row 0 is no class's; give"),
+        ("class list", r"\d\.png: holds class 2 at .*, and the labels are 0\.\.1 .*; name all"),
+        ("damaged", r"0\.png: no mask can be read \(damaged\); give a whole PNG"),
+    ],
+)
+def test_a_wrong_mask_stops_the_training_by_one_line(
+    recipes: Recipes, tmp_path: Path, shapes: Path, how: str, message: str
+) -> None:
+    folder = shutil.copytree(shapes, tmp_path / "set")
+    spoil(folder, how)
+    with pytest.raises(DataError, match=message) as error:
+        train(replace(recipes["shapes"], data=(str(folder),)), tmp_path / "run")
+    assert len(str(error.value).splitlines()) == 1
+    assert not (tmp_path / "run").exists()
+
+
 def test_validation_pictures_that_say_nothing_are_refused(
     recipes: Recipes, tmp_path: Path, shapes: Path
 ) -> None:
