@@ -181,6 +181,21 @@ def test_the_optimizer_holds_the_parameters_that_learn(recipes: Recipes, name: s
     assert still == [n for n, p in run.network.named_parameters() if not p.requires_grad]
 
 
+def test_an_optimizer_built_before_a_new_last_layer_holds_dead_parameters(
+    recipes: Recipes,
+) -> None:
+    """The control of the test above, in the write-up's order: nothing that is trained learns."""
+    run = assembled(recipes["frozen"])
+    old, new = run.network.get_submodule("classifier.4"), torch.nn.Conv2d(8, 3, 1)
+    run.network.get_submodule("classifier").add_module("4", new)
+    held = {id(p) for group in run.optimizer.param_groups for p in group["params"]}
+    assert held == {id(p) for p in old.parameters()}
+    before = {n: p.detach().clone() for n, p in run.network.named_parameters()}
+    fit.learn(run, run.batches(0))
+    assert new.weight.grad is not None
+    assert all(torch.equal(p, before[n]) for n, p in run.network.named_parameters())
+
+
 def test_a_pretrained_encoder_learns_at_a_rate_of_its_own(recipes: Recipes) -> None:
     """Adam's first step is the rate itself, for a weight whose gradient is not tiny."""
     recipe = replace(recipes["shapes"], encoder_rate=0.25)
