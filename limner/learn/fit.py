@@ -91,19 +91,20 @@ def start(
         raise TrainingError(
             f"{folder}: cannot be made a folder ({error.strerror}); choose another with -o"
         ) from error
+    run = assemble(folder, recipe, sources, network, chosen, where)
     document = {
         "format": FORMAT,
         "limner": limner.__version__,
         "recipe": recipe.to_dict(),
         "palette": sources.palette.to_json(),
         "data": sources.described,
+        "class_weights": None if run.class_weights is None else run.class_weights.tolist(),
         "from": origin,  # the model that it began with, whose data and terms go with the weights
         "precision": chosen,
         "measured": measured,
         "device": where.type,
         "threads": torch.get_num_threads(),
     }
-    run = assemble(folder, recipe, sources, network, chosen, where)
     save(run)  # so that going on never needs the model or the encoder that it began with
     write_atomically(folder / "run.json", json.dumps(document, indent=1).encode())
     fit(run, report)
@@ -160,6 +161,8 @@ def resume(folder: Path, report: Report | None = None) -> None:
     network = build(recipe, palette, pretrained=False)
     where = torch.device(document["device"])
     run = assemble(folder, recipe, sources, network, document["precision"], where)
+    if document.get("class_weights"):  # older runs keep none, and count them again
+        run.class_weights = torch.tensor(document["class_weights"], device=where)
     restore(run)
     fit(run, report)
 

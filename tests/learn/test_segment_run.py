@@ -271,10 +271,20 @@ def test_the_model_file_is_the_runs_and_its_card_tells(
         assert torch.equal(value, network.get_parameter(name))
 
 
+@pytest.fixture
+def handed_over(monkeypatch: pytest.MonkeyPatch) -> list[Card]:
+    """The cards that are handed to the export, which itself takes seconds."""
+    cards: list[Card] = []
+    monkeypatch.setattr(
+        "limner.learn.release.export", lambda network, card, path, overwrite: cards.append(card)
+    )
+    return cards
+
+
 @pytest.mark.parametrize("kind", ["inverse", "root"])
 def test_class_weights_follow_from_the_shares(
     recipes: Recipes, shapes: Path, finished: Finished, tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch, kind: str,
+    handed_over: list[Card], kind: str,
 ) -> None:  # fmt: skip
     recipe = replace(recipes["shapes"], class_weights=kind, epochs=1)  # type: ignore[arg-type]
     counts = np.zeros(256)
@@ -288,13 +298,54 @@ def test_class_weights_follow_from_the_shares(
     assert found is not None
     np.testing.assert_allclose(found, weights, rtol=1e-6)
     assert gather(recipes["shapes"], None).class_weights(recipes["shapes"]) is None
-    cards: list[Card] = []
-    monkeypatch.setattr(
-        "limner.learn.release.export", lambda network, card, path, overwrite: cards.append(card)
-    )
     release(train(recipe, tmp_path / "run"), tmp_path / "model.onnx")
-    np.testing.assert_allclose(cards[0].class_weights, weights, rtol=1e-6)  # type: ignore[arg-type]
+    np.testing.assert_allclose(handed_over[0].class_weights, weights, rtol=1e-6)  # type: ignore[arg-type]
     assert records(tmp_path / "run")[0]["loss"] != records(finished("shapes"))[0]["loss"]
+
+
+def test_a_card_has_the_class_weights_of_the_training_without_its_data(
+    recipes: Recipes, shapes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    handed_over: list[Card],
+) -> None:  # fmt: skip
+    folder = shutil.copytree(shapes, tmp_path / "set")
+    recipe = replace(recipes["shapes"], data=(str(folder),), class_weights="inverse")
+    run = tmp_path / "run"
+
+    def stop(done: int, steps: int, record: dict[str, Any] | None) -> None:
+        if record is None:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    with pytest.raises(fit.Stopped):
+        train(recipe, run, report=stop)
+    document = json.loads((run / "run.json").read_text())
+    kept = document["class_weights"]
+    counted = gather(recipe, None).class_weights(recipe)
+    assert counted is not None
+    assert kept == counted.tolist()
+    document["class_weights"] = [3.0, 2.0, 1.0]  # as if another limner had counted otherwise
+    (run / "run.json").write_text(json.dumps(document))
+    used: list[Any] = []
+    real = fit.loss_of
+
+    def loss_of(logits: Any, classes: Any, weights: Any) -> Any:
+        used.append(weights.tolist())
+        return real(logits, classes, weights)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(fit, "loss_of", loss_of)
+        fit.resume(run)
+    assert used
+    assert all(weights == [3.0, 2.0, 1.0] for weights in used)
+    folder.rename(tmp_path / "gone")
+    release(run, tmp_path / "model.onnx")
+    assert handed_over[0].class_weights == (3.0, 2.0, 1.0)
+    del document["class_weights"]  # a run of an older limner
+    (run / "run.json").write_text(json.dumps(document))
+    with pytest.raises(DataError, match="no folder of that name"):
+        release(run, tmp_path / "model.onnx")
+    (tmp_path / "gone").rename(folder)
+    release(run, tmp_path / "model.onnx")
+    assert handed_over[1].class_weights == tuple(kept)
 
 
 def test_a_class_that_no_pixel_has_weighs_as_the_rarest(
