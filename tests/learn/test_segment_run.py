@@ -24,7 +24,7 @@ from limner.learn.release import release, trained
 from limner.learn.run import Run, assemble, build, learned_state
 from limner.learn.sources import MaskSources, gather
 from limner.learn.views import UNSAID
-from limner.masks.sets import GUESSES, labels_of
+from limner.masks.sets import GUESSES, find_labelled, labels_of
 from limner.networks import build as build_network
 from limner.recipe import Recipe
 
@@ -373,6 +373,23 @@ def test_a_foreground_is_one_class_against_all_others(recipes: Recipes, tmp_path
                 assert np.array_equal(two[index], expected)
     run = train(replace(recipe, epochs=1), tmp_path / "run")
     assert trained(run)[2].arguments["NC"] == 2
+
+
+def test_a_foreground_models_masks_are_learned_from_beside_others(
+    recipes: Recipes, tmp_path: Path, shapes: Path, draw: Draw
+) -> None:
+    """Its set has the two classes already."""
+    draw(tmp_path / "drawn", "train", 3, 1, (0, 1, 255))
+    more = (tmp_path / "drawn" / "train").rename(tmp_path / "more")
+    (more / "classes.txt").write_text("background\nbar+disc\n")
+    (more / GUESSES).write_text('{"model": "m", "terms": "guesses of m"}')
+    recipe = replace(recipes["shapes"], foreground=("bar", "disc"))
+    sources = gather(replace(recipe, data=(str(shapes), str(more))), None)
+    assert isinstance(sources, MaskSources)
+    assert sources.palette.names == ("background", "bar+disc")
+    for index, file in enumerate(find_labelled(str(more), "train").masks):
+        with Image.open(file) as image:
+            assert np.array_equal(sources.masks[1][index][..., 0], np.asarray(image))
 
 
 def one_small_step(recipe: Recipe) -> Recipe:
