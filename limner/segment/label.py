@@ -46,11 +46,11 @@ def label(
 ) -> Labelling:
     """Write into `folder` at most `most` of the photographs (0: all that will do), with masks.
 
-    A mask says a class where its probability is at least `sure` in the nearest cell, and 255
-    elsewhere. A picture will do if half of it is sure. Where there are more than `most`, the
-    classes choose in turn, each time the picture that shows most of them. The set tells whose
-    guesses its masks are, and is never validated on. Raises DataError if the folder holds anything,
-    or if no picture will do.
+    A mask says a class where the model's own probability of it (class weights undone) is at least
+    `sure` in the nearest cell, and 255 elsewhere. A picture will do if half of it is sure. Where
+    there are more than `most`, the classes choose in turn, each time the picture that shows most of
+    them. The set tells whose guesses its masks are, and is never validated on. Raises DataError if
+    the folder holds anything, or if no picture will do.
     """
     if photos.images is not None:
         raise DataError(f"{photos.name}: pictures without files; give a folder of photographs")
@@ -62,12 +62,12 @@ def label(
     shares = np.zeros((len(photos), K))
     for index, path in enumerate(photos.files):
         try:
-            probabilities = segmenter.segment(path).probabilities.reshape(-1, K)
+            seen = segmenter.segment(path)
         except PictureError as error:
             found.problems.append(str(error))
         else:
-            best = probabilities.argmax(axis=-1)[probabilities.max(axis=-1) >= sure]
-            shares[index] = np.bincount(best, minlength=K) / len(probabilities)
+            best = seen.probabilities.argmax(axis=-1)[seen.belief >= sure]
+            shares[index] = np.bincount(best, minlength=K) / seen.belief.size
         if on_picture:
             on_picture(index + 1, len(photos))
     chosen = in_turns(shares, most)

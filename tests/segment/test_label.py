@@ -3,6 +3,7 @@ set that a person made."""
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -41,9 +42,9 @@ def paint(path: Path, classes: list[list[int]], labels: Palette) -> np.ndarray:
 def labelled(tmp_path: Path, segmenting: Make) -> Callable[..., Labelling]:
     """Label the photographs in tmp_path/photos into tmp_path/set."""
 
-    def run(most: int = 0, photos: Dataset | None = None) -> Labelling:
+    def run(most: int = 0, photos: Dataset | None = None, **changes: Any) -> Labelling:
         found = photos or find(str(tmp_path / "photos"), "train")
-        segmenter = Segmenter(segmenting(license="of the model"))
+        segmenter = Segmenter(segmenting(license="of the model", **changes))
         return label(segmenter, found, tmp_path / "set", sure=0.9, most=most)
 
     return run
@@ -75,6 +76,17 @@ def test_a_picture_of_doubt_is_left_out(
     assert not (tmp_path / "set").exists()
     paint(tmp_path / "photos" / "b.png", [[0, CAT, DOUBT]], labels)
     assert labelled().pictures == 1
+
+
+def test_a_class_that_the_training_favored_is_not_sure_for_that(
+    tmp_path: Path, labels: Palette, labelled: Callable[..., Labelling]
+) -> None:
+    truth = paint(tmp_path / "photos" / "a.png", [[0, CAT, DOG], [0, DOG, DOG]], labels)
+    weights = (1.0, 1e6, 1.0, 1.0)  # a cat's color says 300,000 to 1 that it is one
+    assert labelled(class_weights=weights).showing.tolist() == [1, 0, 1, 0]
+    made = find_labelled(str(tmp_path / "set"), "train")
+    truth[truth == CAT] = IGNORED
+    assert np.array_equal(read_mask(made.masks[0], labels), truth)
 
 
 def test_classes_choose_in_turn(
