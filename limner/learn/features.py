@@ -72,7 +72,20 @@ class Cached:
         return self.kept.batch(view * len(self.views) + chosen)
 
 
-def use_features(run: Run, report: Report | None) -> list[Batch]:
+class Rows:
+    """Kept rows from `first` to the last in batches of a size, read anew each time: not all of them
+    lie in memory at once."""
+
+    def __init__(self, kept: Features, first: int, size: int) -> None:
+        self.kept, self.first, self.size = kept, first, size
+
+    def __iter__(self) -> Iterator[Batch]:
+        rows = np.arange(self.first, len(self.kept.features))
+        for start in range(0, len(rows), self.size):
+            yield self.kept.batch(rows[start : start + self.size])
+
+
+def use_features(run: Run, report: Report | None) -> Rows:
     """Let the run, of which the last layer alone learns, learn it from kept features; its
     validation batches, kept as well.
 
@@ -84,9 +97,7 @@ def use_features(run: Run, report: Report | None) -> list[Batch]:
     kept = find_or_make(run, views, report)
     run.batches = Cached(views, kept)
     run.learner = run.network.get_submodule(run.network.last_layer)
-    rows = np.arange(run.recipe.views * len(views), len(kept.features))
-    size = run.recipe.batch
-    return [kept.batch(rows[first : first + size]) for first in range(0, len(rows), size)]
+    return Rows(kept, run.recipe.views * len(views), run.recipe.batch)
 
 
 def find_or_make(run: Run, views: Views, report: Report | None) -> Features:

@@ -5,7 +5,7 @@ import json
 import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -171,6 +171,7 @@ def fit(run: Run, report: Report | None = None) -> None:
     """Train from the run's step to its last, recording, validating and saving on the way."""
     machine.keep_memory()
     metrics = Metrics(run, report)
+    held: Iterable[Batch]
     if run.recipe.cache == "none":
         held = list(run.sources.validation(run.recipe, run.network.stride))
     else:
@@ -253,7 +254,7 @@ def fitted(logits: torch.Tensor, classes: torch.Tensor) -> torch.Tensor:
 
 
 @torch.no_grad()
-def validate(run: Run, held: list[Batch]) -> dict[str, float]:
+def validate(run: Run, held: Iterable[Batch]) -> dict[str, float]:
     """Loss (nats) and accuracy a cell on the validation pictures, with the averaged weights; with
     masks, the mean IoU of the classes that are there, too."""
     run.network.eval()

@@ -19,6 +19,7 @@ from PIL import Image
 from limner.errors import DataError, TrainingError
 from limner.learn import checkpoint, data, features, fit
 from limner.learn.release import trained
+from limner.learn.run import assemble, build
 from limner.learn.sources import gather
 from limner.learn.views import UNSAID
 from limner.networks.deeplab import DeepLabV3
@@ -410,3 +411,21 @@ def test_rows_are_what_the_network_says(frozen: Recipe, tmp_path: Path, cache: P
             expected = network.features(inputs)[0].permute(1, 2, 0).numpy()
         np.testing.assert_allclose(rows[row], expected, rtol=0, atol=1e-4)
         assert np.array_equal(said[0], classes[row])
+
+
+def test_validation_rows_are_read_from_the_file_each_time(
+    frozen: Recipe, tmp_path: Path, cache: Path
+) -> None:
+    recipe = replace(frozen, cache="bf16")
+    sources = gather(recipe, None)
+    network = build(recipe, sources.palette, pretrained=False)
+    run = assemble(tmp_path, recipe, sources, network, "fp32", torch.device("cpu"))
+    held = features.use_features(run, None)
+    once, again = list(held), list(held)
+    assert [len(classes) for _, classes in once] == [3]
+    for (x, classes), (y, same) in zip(once, again, strict=True):
+        assert torch.equal(x, y) and torch.equal(classes, same)
+        assert bool(x.any())
+    (name,) = kept(cache)
+    np.load(cache / name, mmap_mode="r+")[20:] = 0
+    assert not any(bool(x.any()) for x, _ in held)
