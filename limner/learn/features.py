@@ -39,6 +39,10 @@ FORMAT = 1  # raised when the same recipe's views, or what is kept of them, are 
 TOLD = 100  # rows between two words on how far it is
 
 
+class NoRoom(DataError):
+    """Features cannot be kept; the run is saved, and goes on once there is room."""
+
+
 @dataclass(frozen=True)
 class Features:
     """Rows of kept features, and the classes of each: memory-mapped, the views of the pictures one
@@ -90,7 +94,7 @@ def use_features(run: Run, report: Report | None) -> Rows:
     validation batches, kept as well.
 
     They are found again by all that they depend on (weights, pictures, masks, views, batch,
-    threads), or computed now. Raises DataError if they cannot be written.
+    threads), or computed now. Raises NoRoom if they cannot be written.
     """
     assert isinstance(run.batches, Views)  # a recipe with a cache has views
     views = run.batches
@@ -109,9 +113,9 @@ def find_or_make(run: Run, views: Views, report: Report | None) -> Features:
             path.parent.mkdir(parents=True, exist_ok=True)
             write(run, views, path, classes, report)
         except OSError as error:
-            raise DataError(
-                f"{path}: the features cannot be written ({error.strerror}); make room, take fewer "
-                "views, or set XDG_CACHE_HOME to another folder"
+            raise NoRoom(
+                f"{path}: the features cannot be written ({error.strerror}); make room, or set "
+                "XDG_CACHE_HOME to another folder"
             ) from error
     return Features(np.load(path, mmap_mode="r"), np.load(classes, mmap_mode="r"))
 
@@ -205,13 +209,13 @@ def as_kept(features: torch.Tensor, cache: str) -> NDArray[Any]:
 
 
 def tell_size(path: Path, rows: int, widths: list[int], report: Report | None) -> None:
-    """Say how large the files become, rows of so many bytes. Raises DataError where the disk has
-    not that much room."""
+    """Say how large the files become, rows of so many bytes. Raises NoRoom where the disk has not
+    that much."""
     needed, free = rows * sum(widths), shutil.disk_usage(path.parent).free
     if report:
         report(0, rows, {"caching": str(path), "bytes": needed})
     if needed > free:
-        raise DataError(
+        raise NoRoom(
             f"{path}: the features take {needed / 1e6:,.0f} MB, and {free / 1e6:,.0f} MB are "
-            "free; make room, take fewer views, or set XDG_CACHE_HOME to another folder"
+            "free; make room, or set XDG_CACHE_HOME to another folder"
         )
