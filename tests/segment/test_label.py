@@ -131,6 +131,37 @@ def test_a_photograph_that_cannot_be_read_is_told(
     assert "b.jpg" in found.problems[0]
 
 
+def test_a_photograph_that_fails_late_is_left_out(
+    tmp_path: Path, labels: Palette, segmenting: Make
+) -> None:
+    """After the first look at it, which all of them pass."""
+    for name in "ab":
+        paint(tmp_path / "photos" / f"{name}.png", [[0, CAT]], labels)
+    photos = find(str(tmp_path / "photos"), "train")
+
+    def run(*damaged: Path) -> Labelling:
+        def cut(done: int, total: int) -> None:
+            for path in damaged if done == total else ():
+                path.write_bytes(path.read_bytes()[:60])
+
+        segmenter = Segmenter(segmenting())
+        return label(segmenter, photos, tmp_path / "set", sure=0.9, most=0, on_picture=cut)
+
+    first, other = photos.files
+    whole = first.read_bytes()
+    with pytest.raises(DataError, match=r"can be read again; .*b\.png: cut short or damaged"):
+        run(first, other)
+    assert not (tmp_path / "set").exists()
+    first.write_bytes(whole)
+    other.write_bytes(whole)
+    found = run(first)
+    assert (found.pictures, found.showing.tolist()) == (1, [1, 1, 0, 0])
+    (line,) = found.problems
+    assert line.startswith(f"{first}: cut short or damaged")
+    made = find_labelled(str(tmp_path / "set"), "train")
+    assert [path.name for path in made.pictures.files] == ["000001-b.png"]
+
+
 def test_two_photographs_of_one_stem_are_two_pictures(
     tmp_path: Path, labels: Palette, labelled: Callable[..., Labelling]
 ) -> None:
