@@ -1,6 +1,8 @@
 """`limner train`: a recipe becomes a run; a run goes on."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -100,7 +102,8 @@ def train(
                     "or start a recipe with -o RUN"
                 )
             run = what
-            fit.resume(run, report=report)
+            with _going_on(run):
+                fit.resume(run, report=report)
         else:
             options = {"cache": cache, "class_weights": class_weights}
             words = [f"{key}={word}" for key, word in options.items() if word]
@@ -109,16 +112,32 @@ def train(
             if output is None:
                 raise TrainingError(f"{what}: a recipe needs a place for its run; give -o RUN")
             run = output
-            fit.start(
-                recipe,
-                run,
-                precision=precision or "auto",
-                device=device or "auto",
-                source=weights.path(from_model) if from_model else None,
-                report=report,
-            )
+            with _going_on(run):
+                fit.start(
+                    recipe,
+                    run,
+                    precision=precision or "auto",
+                    device=device or "auto",
+                    source=weights.path(from_model) if from_model else None,
+                    report=report,
+                )
     say(f"trained; make a model file of it with: limner export {run} -o {run.name}.onnx")
     print(run)
+
+
+@contextmanager
+def _going_on(run: Path) -> Iterator[None]:
+    """Tell what to type once there is room for the features: the run has begun, and the same call
+    again would be refused."""
+    from limner.learn.features import NoRoom
+
+    try:
+        yield
+    except NoRoom as error:
+        raise NoRoom(
+            f"{error}, and go on with: limner train {run} (or start another with fewer views: "
+            "--set views=... and another -o)"
+        ) from error
 
 
 def _list(key: str, text: str | None) -> list[str]:

@@ -9,11 +9,12 @@ from numpy.typing import NDArray
 
 from limner import scores
 from limner.card import Card, Model
+from limner.dataset import locate
 from limner.errors import DataError, SplitError
 from limner.masks.check import check_sides, frequencies
 from limner.masks.labels import foreground
 from limner.masks.png import Mask, read_mask
-from limner.masks.sets import Labelled, find_labelled
+from limner.masks.sets import Labelled, find_labelled, find_pairs
 from limner.palette import Palette
 from limner.scores import Interval
 from limner.segment.segmenter import Segmenter
@@ -36,9 +37,9 @@ def evaluate_masks(
     One confusion matrix a picture; their sum gives the scores, and sums over pictures drawn with
     replacement the intervals. Returns beside the common keys "pictures" (class -> how many hold it)
     and "absent" (classes without a true pixel, left out of mean_iou). rows: `ours` and, where the
-    set has a train split, `majority` (its commonest class everywhere), each {"pixel_accuracy",
-    "mean_iou", "mean_iou_covered", "iou": {class: ...}} of {"value", "low", "high"};
-    mean_iou_covered, over classes in at least COVERED pictures, is None where no class is.
+    set has a train split with all its masks, `majority` (its commonest class everywhere), each
+    {"pixel_accuracy", "mean_iou", "mean_iou_covered", "iou": {class: ...}} of {"value", "low",
+    "high"}; mean_iou_covered, over classes in at least COVERED pictures, is None where no class is.
     """
     card = model.card
     wanted = tuple(card.recipe.get("foreground", ()))
@@ -148,11 +149,13 @@ def _masks(
 
 
 def _train_split(data: str) -> Labelled | None:
+    """The train split, None for a set without it or without all of its masks."""
     try:
-        train = find_labelled(data, "train")
-    except SplitError:  # a set without that split: its row is left out
+        pairs = find_pairs(locate(data), "train")
+    except SplitError:
         return None
-    return train if train.pictures.split == "train" else None
+    there = pairs.split == "train" and all(mask.is_file() for mask in pairs.masks)
+    return find_labelled(data, "train") if there else None
 
 
 def _protocol(model: Model, chosen: Labelled, train: Labelled | None) -> dict[str, Any]:
@@ -172,7 +175,9 @@ def _protocol(model: Model, chosen: Labelled, train: Labelled | None) -> dict[st
         "mean_iou": "over the classes that have a true pixel in the split",
         "mean_iou_covered": f"over the classes in at least {COVERED} pictures of the split",
     }
-    if train is not None:
+    if train is None:
+        protocol["majority"] = "left out: the set has no train split with all its masks"
+    else:
         protocol["majority"] = "the commonest class of the train split's pixels"
         protocol["counted_hash"] = train.fingerprint()
     return protocol

@@ -21,6 +21,7 @@ from limner.masks.sets import Labelled
 
 Progress = Callable[[int, int], None]
 
+FORMAT = 1  # of what is kept: raised when `decode` or `read_mask` make other pixels of a file
 _elsewhere: ContextVar[Path | None] = ContextVar("elsewhere", default=None)
 
 
@@ -118,11 +119,11 @@ def _kept(
 ) -> Pictures:
     """What `read` makes of the files, from the cache of that key or into it.
 
-    The cache is `KEY.pixels` (bytes, memory-mapped) and `KEY.sides.npy`, written last, so that a
-    half-written one is never used.
+    The cache is `KEY-FORMAT.pixels` (bytes, memory-mapped) and `KEY-FORMAT.sides.npy`, written
+    last, so that a half-written one is never used.
     """
     folder = cache_folder()
-    pixels, index = folder / f"{key}.pixels", folder / f"{key}.sides.npy"
+    pixels, index = (folder / f"{key}-{FORMAT}.{part}" for part in ("pixels", "sides.npy"))
     if not (index.is_file() and pixels.is_file()):
         try:
             folder.mkdir(parents=True, exist_ok=True)

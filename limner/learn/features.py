@@ -22,8 +22,8 @@ import torch
 from numpy.typing import NDArray
 
 from limner.errors import DataError
+from limner.learn import data
 from limner.learn.batches import Batch
-from limner.learn.data import cache_folder
 from limner.learn.metrics import Report
 from limner.learn.run import Run
 from limner.learn.views import Views
@@ -34,7 +34,13 @@ KEYS = (
     "loss_at", "foreground", "scale", "shift",
 )  # fmt: skip
 
+FORMAT = 1  # raised when the same recipe's views, or what is kept of them, are computed otherwise
+
 TOLD = 100  # rows between two words on how far it is
+
+
+class NoRoom(DataError):
+    """Features cannot be kept; the run is saved, and goes on once there is room."""
 
 
 @dataclass(frozen=True)
@@ -70,35 +76,46 @@ class Cached:
         return self.kept.batch(view * len(self.views) + chosen)
 
 
-def use_features(run: Run, report: Report | None) -> list[Batch]:
+class Rows:
+    """Kept rows from `first` to the last in batches of a size, read anew each time: not all of them
+    lie in memory at once."""
+
+    def __init__(self, kept: Features, first: int, size: int) -> None:
+        self.kept, self.first, self.size = kept, first, size
+
+    def __iter__(self) -> Iterator[Batch]:
+        rows = np.arange(self.first, len(self.kept.features))
+        for start in range(0, len(rows), self.size):
+            yield self.kept.batch(rows[start : start + self.size])
+
+
+def use_features(run: Run, report: Report | None) -> Rows:
     """Let the run, of which the last layer alone learns, learn it from kept features; its
     validation batches, kept as well.
 
     They are found again by all that they depend on (weights, pictures, masks, views, batch,
-    threads), or computed now. Raises DataError if they cannot be written.
+    threads), or computed now. Raises NoRoom if they cannot be written.
     """
     assert isinstance(run.batches, Views)  # a recipe with a cache has views
     views = run.batches
     kept = find_or_make(run, views, report)
     run.batches = Cached(views, kept)
     run.learner = run.network.get_submodule(run.network.last_layer)
-    rows = np.arange(run.recipe.views * len(views), len(kept.features))
-    size = run.recipe.batch
-    return [kept.batch(rows[first : first + size]) for first in range(0, len(rows), size)]
+    return Rows(kept, run.recipe.views * len(views), run.recipe.batch)
 
 
 def find_or_make(run: Run, views: Views, report: Report | None) -> Features:
     """The run's kept features, from `KEY.features.npy` and `KEY.classes.npy`, or into them."""
     key = key_of(run)
-    path, classes = (cache_folder() / f"{key}.{part}.npy" for part in ("features", "classes"))
+    path, classes = (data.cache_folder() / f"{key}.{part}.npy" for part in ("features", "classes"))
     if not (path.is_file() and classes.is_file()):
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             write(run, views, path, classes, report)
         except OSError as error:
-            raise DataError(
-                f"{path}: the features cannot be written ({error.strerror}); make room, take fewer "
-                "views, or set XDG_CACHE_HOME to another folder"
+            raise NoRoom(
+                f"{path}: the features cannot be written ({error.strerror}); make room, or set "
+                "XDG_CACHE_HOME to another folder"
             ) from error
     return Features(np.load(path, mmap_mode="r"), np.load(classes, mmap_mode="r"))
 
@@ -107,6 +124,7 @@ def key_of(run: Run) -> str:
     """A name for what the features depend on; another model, other data or views have another."""
     digest = hashlib.sha256()
     facts = {
+        "formats": [FORMAT, data.FORMAT],
         "recipe": {key: getattr(run.recipe, key) for key in KEYS},
         "arguments": run.network.arguments,
         "data": run.sources.described,
@@ -191,13 +209,13 @@ def as_kept(features: torch.Tensor, cache: str) -> NDArray[Any]:
 
 
 def tell_size(path: Path, rows: int, widths: list[int], report: Report | None) -> None:
-    """Say how large the files become, rows of so many bytes. Raises DataError where the disk has
-    not that much room."""
+    """Say how large the files become, rows of so many bytes. Raises NoRoom where the disk has not
+    that much."""
     needed, free = rows * sum(widths), shutil.disk_usage(path.parent).free
     if report:
         report(0, rows, {"caching": str(path), "bytes": needed})
     if needed > free:
-        raise DataError(
+        raise NoRoom(
             f"{path}: the features take {needed / 1e6:,.0f} MB, and {free / 1e6:,.0f} MB are "
-            "free; make room, take fewer views, or set XDG_CACHE_HOME to another folder"
+            "free; make room, or set XDG_CACHE_HOME to another folder"
         )

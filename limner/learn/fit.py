@@ -5,7 +5,7 @@ import json
 import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -78,7 +78,8 @@ def start(
         palette = card.palette if recipe.task == "colorize" else None
         sources = gather(recipe, palette, report and decoding(report))
         network = build(recipe, sources.palette, pretrained=False)
-        take_weights(network, loaded, source, last=sources.palette == card.palette)
+        same = sources.palette.names == card.palette.names  # a color only shows a class of masks
+        take_weights(network, loaded, source, last=same)
         digest = hashlib.sha256(source.read_bytes()).hexdigest()
         origin = {"name": card.name, "sha256": digest, "data": card.data, "license": card.license}
     else:
@@ -90,19 +91,20 @@ def start(
         raise TrainingError(
             f"{folder}: cannot be made a folder ({error.strerror}); choose another with -o"
         ) from error
+    run = assemble(folder, recipe, sources, network, chosen, where)
     document = {
         "format": FORMAT,
         "limner": limner.__version__,
         "recipe": recipe.to_dict(),
         "palette": sources.palette.to_json(),
         "data": sources.described,
+        "class_weights": None if run.class_weights is None else run.class_weights.tolist(),
         "from": origin,  # the model that it began with, whose data and terms go with the weights
         "precision": chosen,
         "measured": measured,
         "device": where.type,
         "threads": torch.get_num_threads(),
     }
-    run = assemble(folder, recipe, sources, network, chosen, where)
     save(run)  # so that going on never needs the model or the encoder that it began with
     write_atomically(folder / "run.json", json.dumps(document, indent=1).encode())
     fit(run, report)
@@ -140,7 +142,12 @@ def resume(folder: Path, report: Report | None = None) -> None:
     recipe = Recipe.from_dict(document["recipe"], str(folder / "run.json"))
     palette = Palette.from_json(document["palette"], str(folder / "run.json"))
     sources = gather(recipe, palette, report and decoding(report))
-    if sources.described != document["data"]:
+    # Runs of colorizers begun by an older limner do not say what their `val` splits hold.
+    older = {
+        spec: {key: value for key, value in told.items() if key != "validation"}
+        for spec, told in sources.described.items()
+    }
+    if document["data"] not in (sources.described, older):
         raise TrainingError(
             f"{folder}: the data are not those that the run began with "
             f"({sources.described} instead of {document['data']}); restore them"
@@ -154,6 +161,8 @@ def resume(folder: Path, report: Report | None = None) -> None:
     network = build(recipe, palette, pretrained=False)
     where = torch.device(document["device"])
     run = assemble(folder, recipe, sources, network, document["precision"], where)
+    if document.get("class_weights"):  # older runs keep none, and count them again
+        run.class_weights = torch.tensor(document["class_weights"], device=where)
     restore(run)
     fit(run, report)
 
@@ -162,6 +171,7 @@ def fit(run: Run, report: Report | None = None) -> None:
     """Train from the run's step to its last, recording, validating and saving on the way."""
     machine.keep_memory()
     metrics = Metrics(run, report)
+    held: Iterable[Batch]
     if run.recipe.cache == "none":
         held = list(run.sources.validation(run.recipe, run.network.stride))
     else:
@@ -244,7 +254,7 @@ def fitted(logits: torch.Tensor, classes: torch.Tensor) -> torch.Tensor:
 
 
 @torch.no_grad()
-def validate(run: Run, held: list[Batch]) -> dict[str, float]:
+def validate(run: Run, held: Iterable[Batch]) -> dict[str, float]:
     """Loss (nats) and accuracy a cell on the validation pictures, with the averaged weights; with
     masks, the mean IoU of the classes that are there, too."""
     run.network.eval()

@@ -41,9 +41,10 @@ CHROMAS = (1.0, 1.05, 1.1, 1.15, 1.2, 1.25, 1.3)
 def release(run: Path, output: Path, *, name: str | None = None, overwrite: bool = False) -> Card:
     """Write the run's model file and return its card.
 
-    Where the recipe cuts pictures from training (`holdout`), the decoding is fitted on them and
-    the scores there stand in the card. Raises TrainingError for a run without a whole checkpoint,
-    ModelError if the file would differ from the network or exists unasked.
+    Where the recipe cuts pictures from training (`holdout`), a colorizer's decoding is fitted on
+    them, and the scores there stand in the card; else the run alone is read, not its data. Raises
+    TrainingError for a run without a whole checkpoint, ModelError if the file would differ from the
+    network or exists unasked.
     """
     check_output(output, overwrite)
     document, step, network = trained(run)
@@ -56,11 +57,12 @@ def release(run: Path, output: Path, *, name: str | None = None, overwrite: bool
         )
     temperature, chroma = 1.0, 1.0
     scores: dict[str, Any] = {}
-    weights = None
+    weights = document.get("class_weights")
     if recipe.task == "colorize":
         temperature, chroma, scores = fit_decoding(network, recipe, palette)
-    elif recipe.class_weights != "none":
-        weights = gather(recipe, palette).class_weights(recipe)
+    elif recipe.class_weights != "none" and weights is None:  # an older limner's run kept none
+        counted = gather(recipe, palette).class_weights(recipe)
+        weights = None if counted is None else counted.tolist()
     origin = document["from"]
     terms = dict.fromkeys(told["terms"] for told in document["data"].values())
     license = "the weights carry the terms of the pictures they were trained on: "
@@ -76,7 +78,7 @@ def release(run: Path, output: Path, *, name: str | None = None, overwrite: bool
         stride=network.stride,
         multiple=network.multiple,
         palette=palette,
-        class_weights=None if weights is None else tuple(weights.tolist()),
+        class_weights=None if weights is None else tuple(weights),
         temperature=temperature,
         chroma=chroma,
         recipe={

@@ -116,18 +116,22 @@ def gather(recipe: Recipe, palette: Palette | None, progress: Progress | None = 
     """
     if recipe.task == "segment":
         return gather_masks(recipe, palette, progress)
-    sets, held, described = [], [], {}
+    sets: list[Pictures] = []
+    held: list[Pictures] = []
+    described: dict[str, Any] = {}
     shares = sum(weight for _, weight in recipe.sets())
     for spec, weight in recipe.sets():
         found = find(spec, recipe.split)
         pictures = data.load(found, progress and partial(progress, spec))
         learned, apart = cut(len(pictures), found, recipe, spec, weight / shares)
         sets.append(pictures.take(learned))
+        described[spec] = describe(found, found.fingerprint(), learned, apart)
         if recipe.holdout:
             held.append(pictures.take(apart))
         else:
-            held.append(data.load(find(spec, "val"), progress and partial(progress, spec)))
-        described[spec] = describe(found, found.fingerprint(), learned, apart)
+            other = find(spec, "val")
+            held.append(data.load(other, progress and partial(progress, spec)))
+            described[spec]["validation"] = other.fingerprint()
     if palette is None:
         palette = _palette(recipe, sets)
     n = sum(map(len, sets))
@@ -140,9 +144,10 @@ def gather(recipe: Recipe, palette: Palette | None, progress: Progress | None = 
 def gather_masks(
     recipe: Recipe, labels: Palette | None, progress: Progress | None = None
 ) -> MaskSources:
-    """`gather` for pictures with masks. Every set must have the same labels; from sets whose masks
-    are a model's guesses nothing is held out, and their `val` split is not asked for; a picture of
-    theirs that is held out elsewhere, or is in a `val` split, is left out."""
+    """`gather` for pictures with masks. Every set must have the same classes, whose colors are the
+    first set's; from sets whose masks are a model's guesses nothing is held out, and their `val`
+    split is not asked for; a picture of theirs that is held out elsewhere, or is in a `val` split,
+    is left out."""
     sets: list[Pictures] = []
     held: list[Pictures] = []
     masks: list[Pictures] = []
@@ -159,12 +164,12 @@ def gather_masks(
     for spec, found in chosen:
         loaded = load_pairs(found, recipe, progress and partial(progress, spec))
         names = foreground(found.labels, recipe.foreground)[0]
-        if labels is not None and names != labels:
+        if labels is not None and names.names != labels.names:
             raise DataError(
                 f"{spec}: its classes are {', '.join(names.names)}, and not "
                 f"{', '.join(labels.names)}; give sets of the same classes"
             )
-        labels = names
+        labels = labels or names
         share = 0 if found.guesses else 1 / by_hand
         learned, apart = cut(len(found), found.pictures, recipe, spec, share)
         described[spec] = describe(found.pictures, found.fingerprint(), learned, apart)

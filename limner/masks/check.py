@@ -31,7 +31,7 @@ class Check:
 
 
 def check(spec: str, split: str, on_picture: Callable[[int, int], None] | None = None) -> Check:
-    """Read every picture's header and every mask of a set (NAME|PATH) and split.
+    """Read every picture and every mask of a set (NAME|PATH) and split.
 
     Raises DataError for what is wrong with the set as a whole (no folder, no labels, no split).
     """
@@ -60,10 +60,12 @@ def check(spec: str, split: str, on_picture: Callable[[int, int], None] | None =
 
 
 def matching(picture: Path, mask: Path, labels: Palette) -> Mask:
-    """The mask of a picture: uint8 [H, W]. Raises DataError if it does not match the picture."""
+    """The mask of a picture: uint8 [H, W]. Raises DataError if it does not match the picture,
+    PictureError for one that is not whole."""
     if not mask.is_file():
         raise DataError(f"{mask}: missing; add the mask of {picture.name}, or remove the picture")
     opened = open_picture(picture)
+    opened.reduced(1, 1)  # its header says nothing of rows that are missing
     classes = read_mask(mask, labels)
     check_sides(mask, classes, opened.height, opened.width)
     if (classes == IGNORED).all():

@@ -85,20 +85,23 @@ def classes_text(labels: Palette) -> str:
 
 def foreground(labels: Palette, names: tuple[str, ...]) -> tuple[Palette, NDArray[np.uint8]]:
     """Labels where `names` are one class and all others are background, and the table uint8 [256]
-    that brings the masks' numbers to theirs. Without names nothing changes.
+    that brings the masks' numbers to theirs. Without names nothing changes, and no number where the
+    labels are these two already: those of a model that was trained so.
 
     Raises DataError for a name that is no label's, and for the background's.
     """
     table = np.arange(256, dtype=np.uint8)
     if not names:
         return labels, table
-    for name in names:
-        if name not in labels.names:
-            raise DataError(
-                f"foreground: no class {name!r}; the classes are {', '.join(labels.names)}"
-            )
     if BACKGROUND in names:
         raise DataError(f"foreground: {BACKGROUND!r} is all that is not named; name other classes")
-    table[:IGNORED] = 0
-    table[[labels.names.index(name) for name in names]] = 1
-    return Palette("rgb", voc_colors(2), (BACKGROUND, "+".join(names))), table
+    both = (BACKGROUND, "+".join(names))
+    if labels.names != both:
+        for name in names:
+            if name not in labels.names:
+                raise DataError(
+                    f"foreground: no class {name!r}; the classes are {', '.join(labels.names)}"
+                )
+        table[:IGNORED] = 0
+        table[[labels.names.index(name) for name in names]] = 1
+    return Palette("rgb", voc_colors(2), both), table

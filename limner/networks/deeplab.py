@@ -182,20 +182,26 @@ def published(encoder: str) -> DeepLabV3:
     """torchvision's network with its weights, the last layer's 21 VOC classes included, in eval.
 
     The auxiliary head is loaded and left away: it served training alone. Raises ModelError where
-    the weights can neither be found nor fetched.
+    the weights can neither be found nor fetched, and for a file of other weights under their name.
     """
     from torchvision.models import segmentation
 
     network = DeepLabV3(encoder=encoder)
     weights = getattr(segmentation, TORCHVISION[encoder][1])[WEIGHTS]
+    folder = Path(torch.hub.get_dir(), "checkpoints")
     try:
-        state = weights.get_state_dict(progress=False, check_hash=True)
+        state = weights.get_state_dict(progress=False, check_hash=True, weights_only=True)
     except (OSError, RuntimeError, EOFError, UnpicklingError) as error:
         raise ModelError(
             f"the weights of {encoder} cannot be had ({type(error).__name__}); put "
-            f"{weights.url} into {Path(torch.hub.get_dir(), 'checkpoints')}, or connect to the "
-            "internet"
+            f"{weights.url} into {folder}, or connect to the internet"
         ) from error
-    auxiliary = {key for key in state if key.startswith("aux_classifier.")}
-    network.load_state_dict({k: v for k, v in state.items() if k not in auxiliary})
+    try:
+        own = {k: v for k, v in state.items() if not k.startswith("aux_classifier.")}
+        network.load_state_dict(own)
+    except (RuntimeError, AttributeError) as error:  # names or shapes of another; no names at all
+        raise ModelError(
+            f"{folder / Path(weights.url).name}: holds no weights of {encoder}; put {weights.url} "
+            "in its place, or remove it and connect to the internet"
+        ) from error
     return network.eval()

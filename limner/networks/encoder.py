@@ -92,6 +92,12 @@ def build_encoder(encoder: str, coarsest: int = 32) -> tuple[nn.Module, list[int
         raise RecipeError(
             f"encoder {encoder} gives no four maps ({error}); choose another"
         ) from error
+    except TypeError as error:  # a network whose constructor does not know output_stride
+        if not dilated:
+            raise
+        raise RecipeError(
+            f"encoder {encoder} cannot be dilated to end at stride {coarsest}; take another encoder"
+        ) from error
     info: Any = module.feature_info
     wanted = [min(stride, coarsest) for stride in STRIDES]
     if info.reduction() != wanted:

@@ -20,14 +20,21 @@ def freeze(module: nn.Module, learn: Literal["all"] | Sequence[str]) -> list[str
     parts = [""] if learn == "all" else [learn] if isinstance(learn, str) else list(learn)
     for part in parts:
         if not any(holds(part, name) for name in names):
-            tops = dict.fromkeys(name.split(".")[0] for name in names)
-            raise RecipeError(
-                f"nothing to learn under {part!r}; name parts of {', '.join(tops)}, or all"
-            )
+            known = ", ".join(known_parts(part, names))
+            raise RecipeError(f"nothing to learn under {part!r}; name parts of {known}, or all")
     for name, parameter in module.named_parameters():
         parameter.requires_grad_(any(holds(part, name) for part in parts))
     module.train(module.training)
     return [name for name, parameter in module.named_parameters() if parameter.requires_grad]
+
+
+def known_parts(part: str, names: list[str]) -> list[str]:
+    """The children of an unknown part's longest known prefix; without one the network's."""
+    prefix = f"{part}."
+    while prefix and not any(name.startswith(prefix) for name in names):
+        prefix = prefix[: prefix.rfind(".", 0, -1) + 1]
+    ends = [name.removeprefix(prefix) for name in names if name.startswith(prefix)]
+    return list(dict.fromkeys(prefix + end.split(".")[0] for end in ends))
 
 
 def holds(part: str, name: str) -> bool:

@@ -46,47 +46,68 @@ def label(
 ) -> Labelling:
     """Write into `folder` at most `most` of the photographs (0: all that will do), with masks.
 
-    A mask says a class where its probability is at least `sure` in the nearest cell, and 255
-    elsewhere. A picture will do if half of it is sure. Where there are more than `most`, the
-    classes choose in turn, each time the picture that shows most of them. The set tells whose
-    guesses its masks are, and is never validated on. Raises DataError if the folder holds anything,
-    or if no picture will do.
+    A mask says a class where the model's own probability of it (class weights undone) is at least
+    `sure` in the nearest cell, and 255 elsewhere. A picture will do if half of it is sure. Where
+    there are more than `most`, the classes choose in turn, each time the picture that shows most of
+    them. The set tells whose guesses its masks are, and is never validated on. Raises DataError if
+    the folder holds anything, or if no picture will do.
     """
     if photos.images is not None:
         raise DataError(f"{photos.name}: pictures without files; give a folder of photographs")
     if os.path.lexists(folder) and not (folder.is_dir() and not any(folder.iterdir())):
         raise DataError(f"{folder}: holds something already; choose another folder with -o")
     labels = segmenter.model.card.palette
-    K = len(labels)
     found = Labelling()
-    shares = np.zeros((len(photos), K))
-    for index, path in enumerate(photos.files):
-        try:
-            probabilities = segmenter.segment(path).probabilities.reshape(-1, K)
-        except PictureError as error:
-            found.problems.append(str(error))
-        else:
-            best = probabilities.argmax(axis=-1)[probabilities.max(axis=-1) >= sure]
-            shares[index] = np.bincount(best, minlength=K) / len(probabilities)
-        if on_picture:
-            on_picture(index + 1, len(photos))
+    shares = surely(segmenter, photos, sure, found.problems, on_picture)
     chosen = in_turns(shares, most)
     if not chosen:
         raise DataError(
             f"{photos.name}: of no picture is half sure (at least {sure:g}); take a lower --sure, "
             "or other pictures"
         )
-    begin(segmenter, photos, folder, sure)
+    kept: list[int] = []
     for index in chosen:
         path = photos.files[index]
+        try:  # now at full size, and perhaps after the file changed
+            mask = segmenter.segment(path).said(sure)
+        except PictureError as error:
+            found.problems.append(str(error))
+            continue
+        if not kept:
+            begin(segmenter, photos, folder, sure)
+        kept.append(index)
         # Numbered, since two photographs may have one stem.
         name = f"{index:06d}-{path.stem}"
         write_atomically(folder / "images" / f"{name}{path.suffix}", path.read_bytes())
-        write_mask(folder / "masks" / f"{name}.png", segmenter.segment(path).said(sure), labels)
-    found.pictures, found.showing = len(chosen), (shares[chosen] >= SHOWN).sum(axis=0)
+        write_mask(folder / "masks" / f"{name}.png", mask, labels)
+    if not kept:
+        raise DataError(
+            f"{photos.name}: no picture that will do can be read again; {found.problems[-1]}"
+        )
+    found.pictures, found.showing = len(kept), (shares[kept] >= SHOWN).sum(axis=0)
     # Last: without its classes a set is not read, so that half of one never is.
     write_atomically(folder / CLASSES, classes_text(labels).encode())
     return found
+
+
+def surely(
+    segmenter: Segmenter, photos: Dataset, sure: float, problems: list[str], on_picture: Told | None
+) -> NDArray[np.float64]:
+    """The share of each picture that is surely of each class: [n, K], none of one that cannot be
+    read, which adds its line to `problems`."""
+    K = len(segmenter.model.card.palette)
+    shares = np.zeros((len(photos), K))
+    for index, path in enumerate(photos.files):
+        try:
+            seen = segmenter.segment(path)
+        except PictureError as error:
+            problems.append(str(error))
+        else:
+            best = seen.probabilities.argmax(axis=-1)[seen.belief >= sure]
+            shares[index] = np.bincount(best, minlength=K) / seen.belief.size
+        if on_picture:
+            on_picture(index + 1, len(photos))
+    return shares
 
 
 def begin(segmenter: Segmenter, photos: Dataset, folder: Path, sure: float) -> None:

@@ -28,7 +28,9 @@ class Segmentation:
 
     labels: the classes, named. probabilities [h, w, K] and guide [h, w] (light, L*) stand on the
     cells; cells_across, cells_down: how many cells the photograph measures (the last ones may reach
-    beyond it). certainty: how sure the model is, the mean over the cells, 0..1.
+    beyond it). certainty: how sure the model is, the mean over the cells, 0..1. belief [h, w]: the
+    model's own probability of each cell's likeliest class; unlike `probabilities`, with the class
+    weights of its training undone.
     """
 
     picture: Picture
@@ -38,6 +40,7 @@ class Segmentation:
     cells_across: float
     cells_down: float
     certainty: float
+    belief: Floats
 
     @property
     def width(self) -> int:
@@ -68,8 +71,8 @@ class Segmentation:
         return np.concatenate(list(on_all_cores(self.picture.strips(), classify)))
 
     def said(self, sure: float) -> Mask:
-        """The mask, and 255 where the likeliest class of the cell has less than `sure`."""
-        unsure = self.probabilities.max(axis=-1) < sure
+        """The mask, and 255 where the belief in the likeliest class of the cell is under `sure`."""
+        unsure = self.belief < sure
         rows = (np.arange(self.height) * (self.cells_down / self.height)).astype(np.intp)
         columns = (np.arange(self.width) * (self.cells_across / self.width)).astype(np.intp)
         return np.where(unsure[rows][:, columns], np.uint8(IGNORED), self.mask)

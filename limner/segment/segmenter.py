@@ -7,7 +7,7 @@ import numpy as np
 from limner.card import Device, Model
 from limner.errors import ModelError
 from limner.paint.cells import cell_means
-from limner.paint.decode import certainty
+from limner.paint.decode import certainty, undo_weights
 from limner.paint.join import light_of
 from limner.paint.view import logits_of, view_size
 from limner.picture import PIXEL_LIMIT, Picture, Pixels, from_array, open_picture
@@ -62,12 +62,15 @@ class Segmenter:
         rgb = np.repeat(view[..., None], 3, axis=-1) if view.ndim == 2 else view
         seen = np.moveaxis(rgb, -1, 0).astype(np.float32) / np.float32(255)
         logits = logits_of(self.model, seen)
+        probabilities = np.exp(log_probabilities(logits))
+        own = np.exp(log_probabilities(undo_weights(logits, card.class_weights)))
         return Segmentation(
             picture=picture,
             labels=card.palette,
-            probabilities=np.moveaxis(np.exp(log_probabilities(logits)), 0, -1),
+            probabilities=np.moveaxis(probabilities, 0, -1),
             guide=cell_means(light_of(view), card.stride),
             cells_across=width / card.stride,
             cells_down=height / card.stride,
             certainty=float(certainty(logits, card.class_weights).mean()),
+            belief=np.take_along_axis(own, probabilities.argmax(axis=0)[None], axis=0)[0],
         )

@@ -306,13 +306,7 @@ def test_short_options_reach_the_run(
     """What run.json tells, of two steps on two pictures."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr("limner.networks.deeplab.DeepLabV3.load_pretrained", lambda network: None)
-    folder = tmp_path / "set"
-    for part in ("train/images", "train/masks", "val/images", "val/masks"):
-        (folder / part).mkdir(parents=True)
-        for index in range(2):
-            classes_of = np.kron([[0, 1], [2, 0]], np.full((20, 24), 1 + index)).astype(np.uint8)
-            Image.fromarray(classes_of % 3).save(folder / part / f"{index}.png")
-    (folder / "classes.txt").write_text("nothing\ncat\ndog\n")
+    folder = make_set(tmp_path / "set")
     run = tmp_path / "run"
     options = "--cache fp32 --class-weights inverse --foreground dog,cat --set steps=2"
     outcome = limner(
@@ -329,6 +323,38 @@ def test_short_options_reach_the_run(
         refused = limner("train", run, option)
         assert (refused.code, refused.out, refused.err.count("\n")) == (2, "", 1)
         assert "a run goes on as it began" in refused.err
+
+
+def make_set(folder: Path) -> Path:
+    """Two pictures to learn from and two to validate on, with masks of three classes."""
+    for part in ("train/images", "train/masks", "val/images", "val/masks"):
+        (folder / part).mkdir(parents=True)
+        for index in range(2):
+            classes_of = np.kron([[0, 1], [2, 0]], np.full((20, 24), 1 + index)).astype(np.uint8)
+            Image.fromarray(classes_of % 3).save(folder / part / f"{index}.png")
+    (folder / "classes.txt").write_text("nothing\ncat\ndog\n")
+    return folder
+
+
+def test_a_run_without_room_for_its_features_goes_on_by_what_the_line_says(
+    limner: RUN, classes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr("limner.networks.deeplab.DeepLabV3.load_pretrained", lambda network: None)
+    folder = make_set(tmp_path / "set")
+    options = ["--cache", "fp32", "--set", "steps=2", "--precision", "fp32", "--set", "views=2"]
+    call = ["train", classes, "--data", folder, *options]
+    run = tmp_path / "run"
+    told = f"XDG_CACHE_HOME to another folder, and go on with: limner train {run} (or "
+    with monkeypatch.context() as patch:
+        patch.setattr("shutil.disk_usage", lambda path: SimpleNamespace(free=1))
+        for arguments in ([*call, "-o", run], ["train", run]):
+            full = limner(*arguments)
+            assert (full.code, full.out) == (2, "")
+            assert told in full.err.splitlines()[-1]
+    assert limner("train", run).out == f"{run}\n"
+    fewer = limner(*call, "--set", "views=1", "-o", tmp_path / "other")
+    assert fewer.out == f"{tmp_path / 'other'}\n"
 
 
 @pytest.mark.parametrize(

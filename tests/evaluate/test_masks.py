@@ -138,6 +138,22 @@ def test_the_majority_is_the_commonest_class_of_the_train_split(
     assert rows["majority"]["mean_iou"]["value"] == pytest.approx(32 / 352 / 3)
 
 
+@pytest.mark.parametrize("lacking", ["split", "mask"])
+def test_without_a_train_split_and_its_masks_nothing_is_counted(
+    segmenting: Make, write: Write, lacking: str
+) -> None:
+    folder = write()
+    if lacking == "mask":
+        write(split="train")
+        (folder / "train" / "masks" / "b.png").unlink()
+    document = evaluate(segmenting(), str(folder))
+    assert list(document["rows"]) == ["ours"]
+    assert values(document["rows"]["ours"]) == pytest.approx(IOU)
+    told = "left out: the set has no train split with all its masks"
+    assert document["protocol"]["majority"] == told
+    assert "counted_hash" not in document["protocol"]
+
+
 def test_intervals_are_of_pictures_drawn_again(segmenting: Make, write: Write) -> None:
     same = write(dict.fromkeys("abcdef", SAID["b"]), dict.fromkeys("abcdef", TRUE["b"]))
     dog = evaluate(segmenting(), str(same))["rows"]["ours"]["iou"]["dog"]

@@ -105,6 +105,15 @@ def test_the_cache_is_keyed_by_content(cache: Path, tmp_path: Path, decoded: Cou
     assert np.array_equal(pictures[1], data.decode(SAMPLE / "val" / "flag.png"))
 
 
+def test_pictures_kept_in_another_format_are_decoded_again(
+    cache: Path, decoded: Count, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data.load(find("sample", "train"))
+    monkeypatch.setattr(data, "FORMAT", data.FORMAT + 1)
+    data.load(find("sample", "train"))
+    assert decoded() == 8
+
+
 def test_records_need_no_cache(cache: Path, decoded: Count) -> None:
     dataset = find("cifar10", "train")
     pictures = data.load(dataset)

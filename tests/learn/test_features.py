@@ -17,14 +17,16 @@ import torch
 from PIL import Image
 
 from limner.errors import DataError, TrainingError
-from limner.learn import checkpoint, features, fit
+from limner.learn import checkpoint, data, features, fit
 from limner.learn.release import trained
+from limner.learn.run import assemble, build
 from limner.learn.sources import gather
 from limner.learn.views import UNSAID
 from limner.networks.deeplab import DeepLabV3
 from limner.recipe import LossAt, Recipe
 
 Recipes = dict[str, Recipe]
+SAMPLE = Path(__file__).parents[1] / "data" / "sample"
 # Of the weights' largest. Measured here: 0.0008, of weights and of their means; on a network of the
 # usual size, and of the logits: benchmarks/cached_features.py.
 BF16_BOUND = 0.004
@@ -215,6 +217,34 @@ def test_other_pixels_weights_and_sets_make_others(
     trained_anew(recipe)
 
 
+@pytest.mark.parametrize("part", [features, data], ids=["views", "pixels"])
+def test_another_format_makes_others(
+    frozen: Recipe, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch, part: Any
+) -> None:
+    recipe = replace(frozen, cache="fp32", epochs=0, steps=1)
+    train(recipe, tmp_path / "one")
+    before = kept(cache)
+    monkeypatch.setattr(part, "FORMAT", part.FORMAT + 1)
+    train(recipe, tmp_path / "other")
+    assert len(kept(cache) - before) == 1
+
+
+def test_a_colorizers_other_validation_pictures_make_others(
+    recipes: Recipes, tmp_path: Path, cache: Path
+) -> None:
+    album = shutil.copytree(SAMPLE, tmp_path / "album")
+    recipe = replace(
+        recipes["crops"], data=(str(album),), holdout=0, palette="horse24", learn=("out",),
+        cache="fp32", views=1, steps=1, warmup=0,
+    )  # fmt: skip
+    train(recipe, tmp_path / "one")
+    train(recipe, tmp_path / "again")
+    assert len(kept(cache)) == 1
+    change_a_pixel(album / "val" / "flag.png")
+    train(recipe, tmp_path / "other")
+    assert len(kept(cache)) == 2
+
+
 def change_a_pixel(path: Path) -> None:
     with Image.open(path) as image:
         pixels = np.array(image)
@@ -386,3 +416,21 @@ def test_rows_are_what_the_network_says(frozen: Recipe, tmp_path: Path, cache: P
             expected = network.features(inputs)[0].permute(1, 2, 0).numpy()
         np.testing.assert_allclose(rows[row], expected, rtol=0, atol=1e-4)
         assert np.array_equal(said[0], classes[row])
+
+
+def test_validation_rows_are_read_from_the_file_each_time(
+    frozen: Recipe, tmp_path: Path, cache: Path
+) -> None:
+    recipe = replace(frozen, cache="bf16")
+    sources = gather(recipe, None)
+    network = build(recipe, sources.palette, pretrained=False)
+    run = assemble(tmp_path, recipe, sources, network, "fp32", torch.device("cpu"))
+    held = features.use_features(run, None)
+    once, again = list(held), list(held)
+    assert [len(classes) for _, classes in once] == [3]
+    for (x, classes), (y, same) in zip(once, again, strict=True):
+        assert torch.equal(x, y) and torch.equal(classes, same)
+        assert bool(x.any())
+    (name,) = kept(cache)
+    np.load(cache / name, mmap_mode="r+")[20:] = 0
+    assert not any(bool(x.any()) for x, _ in held)

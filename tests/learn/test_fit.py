@@ -16,6 +16,7 @@ import pytest
 import torch
 
 from limner.card import Card
+from limner.dataset import find
 from limner.errors import LimnerError, TrainingError
 from limner.learn import checkpoint, fit
 from limner.learn.export import load
@@ -381,8 +382,31 @@ def test_a_run_whose_data_changed_cannot_be_resumed(recipes: Recipes, tmp_path: 
     with pytest.raises(TrainingError, match="data are not those"):
         fit.resume(run)
     photo.write_bytes(whole)
+    validating = album / "val" / "flag.png"
+    whole = validating.read_bytes()
+    validating.write_bytes((album / "train" / "cat.png").read_bytes())
+    with pytest.raises(TrainingError, match="data are not those"):
+        fit.resume(run)
+    validating.write_bytes(whole)
     fit.resume(run)
     assert checkpoint.load(run)[0] == 6
+
+
+def test_an_older_run_that_does_not_say_what_validates_is_resumed(
+    recipes: Recipes, finished: Finished, tmp_path: Path
+) -> None:
+    with pytest.raises(fit.Stopped):
+        train(recipes["whole"], tmp_path / "run", signals_at(3, signal.SIGTERM))
+    document = json.loads((tmp_path / "run" / "run.json").read_text())
+    (told,) = document["data"].values()
+    assert told.pop("validation") == find("cifar10:horse", "val").fingerprint()
+    (tmp_path / "run" / "run.json").write_text(json.dumps(document))
+    fit.resume(tmp_path / "run")
+    assert_same_run(tmp_path / "run", finished("whole"))
+    del told["fingerprint"]  # control: of what is learned from all must be said
+    (tmp_path / "run" / "run.json").write_text(json.dumps(document))
+    with pytest.raises(TrainingError, match="data are not those"):
+        fit.resume(tmp_path / "run")
 
 
 def test_frozen_parts_do_not_move(recipes: Recipes, tmp_path: Path) -> None:

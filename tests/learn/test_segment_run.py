@@ -25,7 +25,7 @@ from limner.learn.release import release, trained
 from limner.learn.run import Run, assemble, build, learned_state
 from limner.learn.sources import MaskSources, gather
 from limner.learn.views import UNSAID
-from limner.masks.sets import GUESSES
+from limner.masks.sets import GUESSES, find_labelled, labels_of
 from limner.networks import build as build_network
 from limner.recipe import Recipe
 
@@ -182,6 +182,21 @@ def test_the_optimizer_holds_the_parameters_that_learn(recipes: Recipes, name: s
     assert still == [n for n, p in run.network.named_parameters() if not p.requires_grad]
 
 
+def test_an_optimizer_built_before_a_new_last_layer_holds_dead_parameters(
+    recipes: Recipes,
+) -> None:
+    """The control of the test above, in the write-up's order: nothing that is trained learns."""
+    run = assembled(recipes["frozen"])
+    old, new = run.network.get_submodule("classifier.4"), torch.nn.Conv2d(8, 3, 1)
+    run.network.get_submodule("classifier").add_module("4", new)
+    held = {id(p) for group in run.optimizer.param_groups for p in group["params"]}
+    assert held == {id(p) for p in old.parameters()}
+    before = {n: p.detach().clone() for n, p in run.network.named_parameters()}
+    fit.learn(run, run.batches(0))
+    assert new.weight.grad is not None
+    assert all(torch.equal(p, before[n]) for n, p in run.network.named_parameters())
+
+
 def test_a_pretrained_encoder_learns_at_a_rate_of_its_own(recipes: Recipes) -> None:
     """Adam's first step is the rate itself, for a weight whose gradient is not tiny."""
     recipe = replace(recipes["shapes"], encoder_rate=0.25)
@@ -202,7 +217,7 @@ def test_a_rate_of_no_encoder_is_refused(recipes: Recipes, tmp_path: Path, name:
 
 
 def test_an_unknown_part_to_learn_is_refused(recipes: Recipes, tmp_path: Path) -> None:
-    with pytest.raises(RecipeError, match=r"'classifier.40'; name parts of backbone, detail, cl"):
+    with pytest.raises(RecipeError, match=r"'classifier.40'; name parts of classifier.0, .*4, or"):
         train(replace(recipes["shapes"], learn=("classifier.40",)), tmp_path / "run")
     assert not (tmp_path / "run" / "run.json").exists()
 
@@ -257,10 +272,20 @@ def test_the_model_file_is_the_runs_and_its_card_tells(
         assert torch.equal(value, network.get_parameter(name))
 
 
+@pytest.fixture
+def handed_over(monkeypatch: pytest.MonkeyPatch) -> list[Card]:
+    """The cards that are handed to the export, which itself takes seconds."""
+    cards: list[Card] = []
+    monkeypatch.setattr(
+        "limner.learn.release.export", lambda network, card, path, overwrite: cards.append(card)
+    )
+    return cards
+
+
 @pytest.mark.parametrize("kind", ["inverse", "root"])
 def test_class_weights_follow_from_the_shares(
     recipes: Recipes, shapes: Path, finished: Finished, tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch, kind: str,
+    handed_over: list[Card], kind: str,
 ) -> None:  # fmt: skip
     recipe = replace(recipes["shapes"], class_weights=kind, epochs=1)  # type: ignore[arg-type]
     counts = np.zeros(256)
@@ -274,13 +299,54 @@ def test_class_weights_follow_from_the_shares(
     assert found is not None
     np.testing.assert_allclose(found, weights, rtol=1e-6)
     assert gather(recipes["shapes"], None).class_weights(recipes["shapes"]) is None
-    cards: list[Card] = []
-    monkeypatch.setattr(
-        "limner.learn.release.export", lambda network, card, path, overwrite: cards.append(card)
-    )
     release(train(recipe, tmp_path / "run"), tmp_path / "model.onnx")
-    np.testing.assert_allclose(cards[0].class_weights, weights, rtol=1e-6)  # type: ignore[arg-type]
+    np.testing.assert_allclose(handed_over[0].class_weights, weights, rtol=1e-6)  # type: ignore[arg-type]
     assert records(tmp_path / "run")[0]["loss"] != records(finished("shapes"))[0]["loss"]
+
+
+def test_a_card_has_the_class_weights_of_the_training_without_its_data(
+    recipes: Recipes, shapes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    handed_over: list[Card],
+) -> None:  # fmt: skip
+    folder = shutil.copytree(shapes, tmp_path / "set")
+    recipe = replace(recipes["shapes"], data=(str(folder),), class_weights="inverse")
+    run = tmp_path / "run"
+
+    def stop(done: int, steps: int, record: dict[str, Any] | None) -> None:
+        if record is None:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    with pytest.raises(fit.Stopped):
+        train(recipe, run, report=stop)
+    document = json.loads((run / "run.json").read_text())
+    kept = document["class_weights"]
+    counted = gather(recipe, None).class_weights(recipe)
+    assert counted is not None
+    assert kept == counted.tolist()
+    document["class_weights"] = [3.0, 2.0, 1.0]  # as if another limner had counted otherwise
+    (run / "run.json").write_text(json.dumps(document))
+    used: list[Any] = []
+    real = fit.loss_of
+
+    def loss_of(logits: Any, classes: Any, weights: Any) -> Any:
+        used.append(weights.tolist())
+        return real(logits, classes, weights)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(fit, "loss_of", loss_of)
+        fit.resume(run)
+    assert used
+    assert all(weights == [3.0, 2.0, 1.0] for weights in used)
+    folder.rename(tmp_path / "gone")
+    release(run, tmp_path / "model.onnx")
+    assert handed_over[0].class_weights == (3.0, 2.0, 1.0)
+    del document["class_weights"]  # a run of an older limner
+    (run / "run.json").write_text(json.dumps(document))
+    with pytest.raises(DataError, match="no folder of that name"):
+        release(run, tmp_path / "model.onnx")
+    (tmp_path / "gone").rename(folder)
+    release(run, tmp_path / "model.onnx")
+    assert handed_over[1].class_weights == tuple(kept)
 
 
 def test_a_class_that_no_pixel_has_weighs_as_the_rarest(
@@ -333,15 +399,37 @@ def test_the_card_tells_the_scores_on_the_held_out_pictures(
     assert Model(path).card == card
 
 
+def test_a_foreground_models_masks_are_learned_from_beside_others(
+    recipes: Recipes, tmp_path: Path, shapes: Path, draw: Draw
+) -> None:
+    """Its set has the two classes already."""
+    draw(tmp_path / "drawn", "train", 3, 1, (0, 1, 255))
+    more = (tmp_path / "drawn" / "train").rename(tmp_path / "more")
+    (more / "classes.txt").write_text("background\nbar+disc\n")
+    (more / GUESSES).write_text('{"model": "m", "terms": "guesses of m"}')
+    recipe = replace(recipes["shapes"], foreground=("bar", "disc"))
+    sources = gather(replace(recipe, data=(str(shapes), str(more))), None)
+    assert isinstance(sources, MaskSources)
+    assert sources.palette.names == ("background", "bar+disc")
+    for index, file in enumerate(find_labelled(str(more), "train").masks):
+        with Image.open(file) as image:
+            assert np.array_equal(sources.masks[1][index][..., 0], np.asarray(image))
+
+
 def one_small_step(recipe: Recipe) -> Recipe:
     return replace(recipe, seed=9, steps=1, epochs=0, learning_rate=1e-12, ema=0.0)
 
 
+@pytest.mark.parametrize("colors", ["the same", "others"])
 def test_a_run_from_a_model_of_the_same_classes_keeps_all(
-    released: Released, recipes: Recipes, tmp_path: Path
+    released: Released, recipes: Recipes, tmp_path: Path, shapes: Path, colors: str
 ) -> None:
     _, path = released("shapes")
-    run = train(one_small_step(recipes["shapes"]), tmp_path / "run", source=path)
+    folder = shutil.copytree(shapes, tmp_path / "set")
+    if colors == "others":
+        (folder / "classes.txt").write_text("nothing\ndisc\nbar\n")
+    recipe = one_small_step(replace(recipes["shapes"], data=(str(folder),)))
+    run = train(recipe, tmp_path / "run", source=path)
     document = json.loads((run / "run.json").read_text())
     assert document["from"]["name"] == "shapes"
     state = trained(run)[2]
@@ -410,6 +498,40 @@ def test_masks_that_ignore_all_pixels_are_refused(
     assert len(str(error.value).splitlines()) == 1
 
 
+def spoil(folder: Path, how: str) -> None:
+    """Make the set's first mask wrong, or the list of its classes."""
+    file = folder / "train" / "masks" / "0.png"
+    if how == "another size":
+        Image.new("L", (9, 8), 1).save(file)
+    elif how == "unknown color":
+        with Image.open(file) as image:
+            Image.new("RGB", image.size, (1, 2, 3)).save(file)
+    elif how == "class list":
+        (folder / "classes.txt").write_text("nothing\ndisc\n")
+    else:
+        file.write_bytes(file.read_bytes()[:-40])
+
+
+@pytest.mark.parametrize(
+    ("how", "message"),
+    [
+        ("another size", r"0\.png: 9 x 8 pixels .*, and its picture \d+ x \d+; give the mask of"),
+        ("unknown color", r"0\.png: the color \(1, 2, 3\) at column 0, row 0 is no class's; give"),
+        ("class list", r"\d\.png: holds class 2 at .*, and the labels are 0\.\.1 .*; name all"),
+        ("damaged", r"0\.png: no mask can be read \(damaged\); give a whole PNG"),
+    ],
+)
+def test_a_wrong_mask_stops_the_training_by_one_line(
+    recipes: Recipes, tmp_path: Path, shapes: Path, how: str, message: str
+) -> None:
+    folder = shutil.copytree(shapes, tmp_path / "set")
+    spoil(folder, how)
+    with pytest.raises(DataError, match=message) as error:
+        train(replace(recipes["shapes"], data=(str(folder),)), tmp_path / "run")
+    assert len(str(error.value).splitlines()) == 1
+    assert not (tmp_path / "run").exists()
+
+
 def test_validation_pictures_that_say_nothing_are_refused(
     recipes: Recipes, tmp_path: Path, shapes: Path
 ) -> None:
@@ -446,6 +568,17 @@ def test_sets_of_other_classes_are_refused(recipes: Recipes, tmp_path: Path, sha
     (folder / "classes.txt").write_text("nothing 0 0 0\nbar 0 200 0\ndisc 200 0 0\n")
     with pytest.raises(DataError, match="its classes are nothing, bar, disc, and not nothing, di"):
         gather(replace(recipes["shapes"], data=(str(shapes), str(folder))), None)
+
+
+def test_sets_of_the_same_classes_may_show_them_in_other_colors(
+    recipes: Recipes, tmp_path: Path, shapes: Path
+) -> None:
+    folder = shutil.copytree(shapes, tmp_path / "set")
+    (folder / "classes.txt").write_text("nothing 0 0 0\ndisc 0 0 200\nbar 9 9 9\n")
+    for first, other in ((shapes, folder), (folder, shapes)):
+        sources = gather(replace(recipes["shapes"], data=(str(first), str(other))), None)
+        assert len(sources.sets) == 2
+        assert sources.palette == labels_of(first)
 
 
 @pytest.fixture

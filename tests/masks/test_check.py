@@ -129,6 +129,16 @@ def test_a_damaged_file(album: Path, file: str, content: bytes) -> None:
     problem(album, file)
 
 
+def test_a_photograph_whose_last_rows_are_missing(album: Path, write_numbers: WriteMask) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (600, 400, 3), np.uint8)
+    Image.fromarray(noise).save(album / "train" / "b.jpg")
+    write_numbers(album / "train" / "b.png", np.zeros((600, 400)))
+    assert check(str(album), "train").problems == []
+    content = (album / "train" / "b.jpg").read_bytes()
+    (album / "train" / "b.jpg").write_bytes(content[: len(content) * 99 // 100])
+    assert "cut short or damaged" in problem(album, "b.jpg")
+
+
 def test_a_mask_cut_short(album: Path) -> None:
     content = (album / "train" / "b.png").read_bytes()
     (album / "train" / "b.png").write_bytes(content[:-30])

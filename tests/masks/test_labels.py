@@ -157,6 +157,17 @@ def test_the_foreground_is_one_class_against_all_others() -> None:
     assert table[mask].tolist() == [[0, 1, 1], [0, 0, IGNORED]]
 
 
+def test_labels_that_are_a_foregrounds_already_stay(tmp_path: Path) -> None:
+    for names in (("cat", "dog"), ("cat",)):
+        made = foreground(voc_labels(), names)[0]
+        own = read_classes(written(tmp_path, f"background 9 9 9\n{'+'.join(names)} 0 0 200\n"))
+        labels, table = foreground(own, names)
+        assert labels == made
+        assert table[[0, 1, IGNORED]].tolist() == [0, 1, IGNORED]
+    with pytest.raises(DataError, match=r"no class 'dog'; the classes are background, cat$"):
+        foreground(own, ("cat", "dog"))
+
+
 def test_the_first_class_may_be_the_foreground(tmp_path: Path) -> None:
     labels, table = foreground(read_classes(written(tmp_path, "sky\nroad\ncar\n")), ("sky",))
     assert labels.names == ("background", "sky")

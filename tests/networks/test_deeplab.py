@@ -228,6 +228,29 @@ def test_weights_that_cannot_be_had_are_one_line(hub: Path, content: bytes | Non
     assert "\n" not in message
 
 
+@pytest.mark.parametrize(
+    "content",
+    [nn.ReLU6(), nn.Linear(1, 1).state_dict(), {0: torch.zeros(1)}, [torch.zeros(1)], "shapes"],
+    ids=["a module", "other names", "numbers", "a list", "other shapes"],
+)
+def test_a_whole_file_of_something_else_is_one_line(
+    trained: State, hub: Path, content: object
+) -> None:
+    url = segmentation.DeepLabV3_MobileNet_V3_Large_Weights.COCO_WITH_VOC_LABELS_V1.url
+    if content == "shapes":
+        content = {**trained, "classifier.4.bias": torch.zeros(5)}
+    torch.save(content, hub / os.path.basename(url))
+    with pytest.raises(ModelError) as refused:
+        published("mobilenet_v3_large")
+    message = str(refused.value)
+    assert url in message
+    assert str(hub) in message
+    assert "\n" not in message
+    # A pickled module is not even unpacked: it might run code.
+    module = isinstance(content, nn.Module)
+    assert ("cannot be had (UnpicklingError)" if module else "holds no weights of") in message
+
+
 def test_ours_builds_on_the_encoders_weights(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
     network = build("deeplabv3", {"encoder": OURS, "width": 8})

@@ -1,5 +1,6 @@
 """timm's encoders: static padding is its dynamic one, weights arrive under the right names."""
 
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from limner.errors import ModelError, RecipeError
-from limner.networks import build
+from limner.networks import Network, build
 from limner.networks.encoder import (
     PACKAGES,
     StaticSameConv2d,
@@ -85,6 +86,20 @@ def test_an_encoder_without_such_maps_is_refused() -> None:
         build_encoder("timm/vit_tiny_patch16_224")
     with pytest.raises(RecipeError, match=r"gives no four maps .*; choose another"):
         build_encoder("timm/levit_128s")
+
+
+@pytest.mark.parametrize("encoder", ["timm/pvt_v2_b0", "timm/swin_tiny_patch4_window7_224"])
+def test_an_encoder_that_cannot_be_dilated_is_refused(encoder: str) -> None:
+    with torch.device("meta"):
+        assert len(build_encoder(encoder)[1]) == 4  # control: as it is it will do
+        for dilated in (partial(build_encoder, coarsest=16), dilated_deeplab):
+            with pytest.raises(RecipeError, match="cannot be dilated to end at stride 16") as told:
+                dilated(encoder)
+            assert "\n" not in str(told.value)
+
+
+def dilated_deeplab(encoder: str) -> Network:
+    return build("deeplabv3", {"encoder": encoder})
 
 
 def test_normalization_is_the_encoders_own() -> None:

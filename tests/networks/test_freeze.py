@@ -52,9 +52,19 @@ def test_all_learns_and_undoes_freezing() -> None:
     assert all(part.training for part in toy.modules())
 
 
-@pytest.mark.parametrize("part", ["backbon", "backbone.1.0.weigh", "backbone.20", "backbone.0.2"])
-def test_an_unknown_part_is_refused(part: str) -> None:
-    with pytest.raises(RecipeError, match=f"'{part}'; name parts of backbone, last, or all"):
+@pytest.mark.parametrize(
+    ("part", "known"),
+    [
+        ("backbon", "backbone, last"),
+        ("backbone.1.0.weigh", "backbone.1.0.weight, backbone.1.0.bias"),
+        ("backbone.20", "backbone.0, backbone.1, .*, backbone.19"),
+        ("backbone.0.2", "backbone.0.0, backbone.0.1"),  # dropout, which has nothing to learn
+        ("last.bias.0", "last.weight, last.bias"),
+        ("bone.0.last", "backbone, last"),
+    ],
+)
+def test_an_unknown_part_is_refused(part: str, known: str) -> None:
+    with pytest.raises(RecipeError, match=f"'{part}'; name parts of {known}, or all$"):
         freeze(Toy(), ["last", part])
 
 

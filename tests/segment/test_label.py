@@ -3,6 +3,7 @@ set that a person made."""
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -41,9 +42,9 @@ def paint(path: Path, classes: list[list[int]], labels: Palette) -> np.ndarray:
 def labelled(tmp_path: Path, segmenting: Make) -> Callable[..., Labelling]:
     """Label the photographs in tmp_path/photos into tmp_path/set."""
 
-    def run(most: int = 0, photos: Dataset | None = None) -> Labelling:
+    def run(most: int = 0, photos: Dataset | None = None, **changes: Any) -> Labelling:
         found = photos or find(str(tmp_path / "photos"), "train")
-        segmenter = Segmenter(segmenting(license="of the model"))
+        segmenter = Segmenter(segmenting(license="of the model", **changes))
         return label(segmenter, found, tmp_path / "set", sure=0.9, most=most)
 
     return run
@@ -75,6 +76,17 @@ def test_a_picture_of_doubt_is_left_out(
     assert not (tmp_path / "set").exists()
     paint(tmp_path / "photos" / "b.png", [[0, CAT, DOUBT]], labels)
     assert labelled().pictures == 1
+
+
+def test_a_class_that_the_training_favored_is_not_sure_for_that(
+    tmp_path: Path, labels: Palette, labelled: Callable[..., Labelling]
+) -> None:
+    truth = paint(tmp_path / "photos" / "a.png", [[0, CAT, DOG], [0, DOG, DOG]], labels)
+    weights = (1.0, 1e6, 1.0, 1.0)  # a cat's color says 300,000 to 1 that it is one
+    assert labelled(class_weights=weights).showing.tolist() == [1, 0, 1, 0]
+    made = find_labelled(str(tmp_path / "set"), "train")
+    truth[truth == CAT] = IGNORED
+    assert np.array_equal(read_mask(made.masks[0], labels), truth)
 
 
 def test_classes_choose_in_turn(
@@ -117,6 +129,37 @@ def test_a_photograph_that_cannot_be_read_is_told(
     assert found.pictures == 1
     assert len(found.problems) == 1
     assert "b.jpg" in found.problems[0]
+
+
+def test_a_photograph_that_fails_late_is_left_out(
+    tmp_path: Path, labels: Palette, segmenting: Make
+) -> None:
+    """After the first look at it, which all of them pass."""
+    for name in "ab":
+        paint(tmp_path / "photos" / f"{name}.png", [[0, CAT]], labels)
+    photos = find(str(tmp_path / "photos"), "train")
+
+    def run(*damaged: Path) -> Labelling:
+        def cut(done: int, total: int) -> None:
+            for path in damaged if done == total else ():
+                path.write_bytes(path.read_bytes()[:60])
+
+        segmenter = Segmenter(segmenting())
+        return label(segmenter, photos, tmp_path / "set", sure=0.9, most=0, on_picture=cut)
+
+    first, other = photos.files
+    whole = first.read_bytes()
+    with pytest.raises(DataError, match=r"can be read again; .*b\.png: cut short or damaged"):
+        run(first, other)
+    assert not (tmp_path / "set").exists()
+    first.write_bytes(whole)
+    other.write_bytes(whole)
+    found = run(first)
+    assert (found.pictures, found.showing.tolist()) == (1, [1, 1, 0, 0])
+    (line,) = found.problems
+    assert line.startswith(f"{first}: cut short or damaged")
+    made = find_labelled(str(tmp_path / "set"), "train")
+    assert [path.name for path in made.pictures.files] == ["000001-b.png"]
 
 
 def test_two_photographs_of_one_stem_are_two_pictures(

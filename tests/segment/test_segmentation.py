@@ -52,6 +52,7 @@ def scene(
         cells_across=w - beyond,
         cells_down=h - beyond,
         certainty=0.5,
+        belief=probabilities.max(axis=-1).astype(np.float32),
     )
 
 
@@ -83,7 +84,7 @@ def test_a_class_that_no_cell_prefers_can_win_between_them() -> None:
     cells = np.array([[[0.51, 0.49, 0.0], [0.0, 0.49, 0.51]]], np.float32)
     grey = np.full((8, 16), 119, np.uint8)
     flat = light_of(grey)[:1, :2]
-    found = Segmentation(from_array(grey), named(3), cells, flat, 2, 1, 0.5)
+    found = Segmentation(from_array(grey), named(3), cells, flat, 2, 1, 0.5, cells.max(axis=-1))
     assert np.array_equal(found.mask, by_all_classes(found))
     assert set(np.unique(found.mask)) == {0, 1, 2}
 
@@ -217,7 +218,7 @@ def test_a_photograph_cut_short_leaves_nothing(tmp_path: Path) -> None:
     picture = open_picture(path)
     path.write_bytes(path.read_bytes()[:60_000])  # after the network has seen it
     found = Segmentation(
-        picture, whole.labels, whole.probabilities, whole.guide, 4, 7, whole.certainty
+        picture, whole.labels, whole.probabilities, whole.guide, 4, 7, whole.certainty, whole.belief
     )
     for save, name in ((found.save_overlay, "o.png"), (found.save_mask, "m.png")):
         with pytest.raises(PictureError, match=r"in\.jpg: cut short"):

@@ -12,6 +12,7 @@ from PIL import Image
 
 from limner.card import Card
 from limner.errors import ModelError, PictureError
+from limner.masks.labels import IGNORED
 from limner.paint.join import light_of
 from limner.palette import Palette
 from limner.segment.segmentation import Segmentation
@@ -111,6 +112,17 @@ def test_argmax_keeps_the_class_weights_and_certainty_undoes_them(labels: Palett
     assert weighted.certainty == pytest.approx(0, abs=1e-6)
     p = np.array([1, 1, 8, 1]) / 11
     assert plain.certainty == pytest.approx(1 + (p * np.log(p)).sum() / np.log(4), abs=1e-5)
+
+
+def test_belief_is_the_models_own_probability_of_what_wins(labels: Palette) -> None:
+    photo = np.zeros((8, 8), np.uint8)
+    logits = np.log([6, 1, 8, 1]).tolist()
+    weighted, _ = listened(photo, labels, logits, class_weights=(1.0, 1.0, 8.0, 1.0))
+    plain, _ = listened(photo, labels, logits)
+    assert (weighted.mask == 2).all() and (plain.mask == 2).all()
+    np.testing.assert_allclose(weighted.belief, 1 / 9, rtol=1e-5)  # and not the 6 / 9 of class 0
+    np.testing.assert_allclose(plain.belief, 8 / 16, rtol=1e-5)
+    assert (weighted.said(0.2) == IGNORED).all() and (weighted.said(0.1) == 2).all()
 
 
 def test_grey_is_the_same_picture_as_rgb(segmenting: Make, labels: Palette) -> None:
