@@ -4,7 +4,6 @@ import os
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,7 +21,6 @@ from limner.masks.sets import Labelled
 Progress = Callable[[int, int], None]
 
 FORMAT = 1  # of what is kept: raised when `decode` or `read_mask` make other pixels of a file
-_elsewhere: ContextVar[Path | None] = ContextVar("elsewhere", default=None)
 
 
 @dataclass(frozen=True)
@@ -52,13 +50,12 @@ class Pictures:
 
 def cache_folder() -> Path:
     """Where decoded pictures are kept: `limner` in the user's cache folder (XDG_CACHE_HOME)."""
-    usual = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "limner"
-    return _elsewhere.get() or usual
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "limner"
 
 
 @contextmanager
-def passing_cache(name: str) -> Iterator[Path]:
-    """A cache folder for what is done inside, in the usual one; it goes with all that it holds.
+def passing_folder(name: str) -> Iterator[Path]:
+    """A folder in the usual one, which goes with all that it holds when what is done inside ends.
 
     Raises DataError if it cannot be made.
     """
@@ -72,11 +69,7 @@ def passing_cache(name: str) -> Iterator[Path]:
             "make room, or set XDG_CACHE_HOME to another folder"
         ) from error
     with folder:
-        token = _elsewhere.set(Path(folder.name))
-        try:
-            yield Path(folder.name)
-        finally:
-            _elsewhere.reset(token)
+        yield Path(folder.name)
 
 
 def load(dataset: Dataset, progress: Progress | None = None) -> Pictures:

@@ -107,7 +107,8 @@ def use_features(run: Run, report: Report | None) -> Rows:
 def find_or_make(run: Run, views: Views, report: Report | None) -> Features:
     """The run's kept features, from `KEY.features.npy` and `KEY.classes.npy`, or into them."""
     key = key_of(run)
-    path, classes = (data.cache_folder() / f"{key}.{part}.npy" for part in ("features", "classes"))
+    folder = run.cache or data.cache_folder()
+    path, classes = (folder / f"{key}.{part}.npy" for part in ("features", "classes"))
     if not (path.is_file() and classes.is_file()):
         try:
             path.parent.mkdir(parents=True, exist_ok=True)

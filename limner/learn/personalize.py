@@ -12,7 +12,7 @@ from limner.card import Card
 from limner.dataset import UNKNOWN, Dataset, find
 from limner.errors import DataError, ModelError
 from limner.learn import album, fit, machine
-from limner.learn.data import Pictures, passing_cache
+from limner.learn.data import Pictures, passing_folder
 from limner.learn.export import export, load
 from limner.learn.metrics import Report
 from limner.learn.run import assemble
@@ -60,7 +60,7 @@ def personalize(
         raise ModelError(f"{source}: a model to {card.task}; give one that colorizes")
     found = find(photos, "train")
     name = name_of(found, card)
-    with passing_cache("personalize") as folder:
+    with passing_folder("personalize") as folder:
         found, pictures = album.read(found, photos, FINE * crop_side(card), folder, report)
         if len(pictures) < 2:
             raise DataError(
@@ -78,7 +78,7 @@ def personalize(
         per_epoch = len(learned) // recipe.batch
         sources = Sources(sets, apart, card.palette, {name: told}, per_epoch)
         try:
-            state = train(copy.deepcopy(network), recipe, sources, folder / "run", report)
+            state = train(copy.deepcopy(network), recipe, sources, folder, report)
         except fit.Stopped as stopped:
             raise fit.Stopped(f"{output}: stopped, not written; personalize again") from stopped
     blend(network, state, strength)
@@ -98,11 +98,13 @@ def personalize(
 def train(
     network: Network, recipe: Recipe, sources: Sources, folder: Path, report: Report | None
 ) -> dict[str, torch.Tensor]:
-    """What the network's weights are when it has learned by the recipe, in that new folder."""
-    folder.mkdir()
+    """What the network's weights are when it has learned by the recipe; run and kept features lie
+    in that folder."""
+    (folder / "run").mkdir()
     where = machine.choose_device("auto")
     precision, _ = machine.choose_precision("auto", where)
-    run = assemble(folder, recipe, sources, network, precision, where)
+    run = assemble(folder / "run", recipe, sources, network, precision, where)
+    run.cache = folder
     fit.fit(run, report)
     return run.network.state_dict()
 

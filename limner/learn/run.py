@@ -42,6 +42,7 @@ class Run:
     device: torch.device
     step: int = 0
     seconds: float = 0.0  # spent in steps, over all sittings
+    cache: Path | None = None  # where kept features lie; None: with the user's decoded pictures
     losses: list[torch.Tensor] = field(default_factory=list)  # of the steps since the last record
 
     @property
