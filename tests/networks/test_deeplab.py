@@ -20,6 +20,7 @@ from limner.masks.labels import voc_labels
 from limner.networks import Network, build
 from limner.networks.deeplab import DeepLabV3, published
 from limner.networks.freeze import freeze
+from limner.recipe import Recipe
 
 OURS = "timm/test_efficientnet"  # a network that timm keeps for tests
 State = dict[str, Tensor]
@@ -249,6 +250,21 @@ def test_a_whole_file_of_something_else_is_one_line(
     # A pickled module is not even unpacked: it might run code.
     module = isinstance(content, nn.Module)
     assert ("cannot be had (UnpicklingError)" if module else "holds no weights of") in message
+
+
+def test_every_weight_learns_from_crops_of_the_recipes() -> None:
+    """An arm that reaches beyond the crop meets padding alone, and keeps its first weights."""
+    recipes = Path(__file__).parents[2] / "recipes"
+    size = Recipe.load(recipes / "voc.toml").size
+    network = build("deeplabv3", {"encoder": OURS, "width": 8}).train()
+    network(torch.rand(2, 3, size, size)).square().sum().backward()
+    still = [
+        name
+        for name, weight in network.named_parameters()
+        if name.startswith("classifier.0.") and weight.ndim == 4
+        if weight.grad is None or not weight.grad.flatten(2).abs().sum(dim=(0, 1)).all()
+    ]
+    assert still == []
 
 
 def test_ours_builds_on_the_encoders_weights(monkeypatch: pytest.MonkeyPatch) -> None:
