@@ -16,7 +16,6 @@ from limner import networks
 from limner.card import Card, Model
 from limner.color import rgb8_to_lab
 from limner.errors import ModelError, TrainingError
-from limner.evaluate.masks import score
 from limner.files import write_atomically
 from limner.learn.batches import inputs_and_classes
 from limner.learn.export import export, with_card
@@ -24,6 +23,7 @@ from limner.learn.run import build, described, input_kind, saved
 from limner.learn.sources import gather, gather_masks
 from limner.learn.views import pairs
 from limner.masks.labels import voc_labels
+from limner.masks.scores import score
 from limner.networks.deeplab import published
 from limner.paint.cells import cell_means
 from limner.paint.decode import decode

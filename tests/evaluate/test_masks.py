@@ -11,8 +11,8 @@ from PIL import Image
 
 from limner.errors import DataError
 from limner.evaluate import evaluate
-from limner.evaluate.masks import COVERED, score
 from limner.masks.labels import IGNORED
+from limner.masks.scores import COVERED, score
 from limner.masks.sets import GUESSES
 from limner.palette import Palette
 
@@ -107,7 +107,7 @@ def test_mean_iou_covered_is_over_classes_in_enough_pictures(
 ) -> None:
     folder = str(write())
     assert evaluate(segmenting(), folder)["rows"]["ours"]["mean_iou_covered"] is None
-    monkeypatch.setattr("limner.evaluate.masks.COVERED", 2)
+    monkeypatch.setattr("limner.masks.scores.COVERED", 2)
     covered = evaluate(segmenting(), folder)["rows"]["ours"]["mean_iou_covered"]
     assert covered["value"] == pytest.approx(IOU["cat"])
 
