@@ -14,7 +14,7 @@ from limner.errors import DataError, SplitError
 from limner.masks.check import check_sides, frequencies
 from limner.masks.labels import foreground
 from limner.masks.png import Mask, read_mask
-from limner.masks.scores import COVERED, RESAMPLES, SEED, Tables, score
+from limner.masks.scores import COVERED, RESAMPLES, SEED, Tables, holding, score
 from limner.masks.sets import Labelled, find_labelled, find_pairs
 from limner.palette import Palette
 from limner.segment.segmenter import Segmenter
@@ -68,7 +68,7 @@ def evaluate_masks(
             everywhere = np.full_like(truth, commonest)
             rows["majority"].append(scores.confusion(truth, everywhere, K))
         tell()
-    holds = np.sum([t.sum(axis=1) > 0 for t in rows["ours"]], axis=0)
+    holds = holding(np.stack(rows["ours"]))
     if not holds.any():
         raise DataError(
             f"{data}: the masks of split {split} ignore all pixels; say a class somewhere"
@@ -83,7 +83,7 @@ def evaluate_masks(
         "protocol": _protocol(model, chosen, train),
         "pictures": dict(zip(names, holds.tolist(), strict=True)),
         "absent": [name for name, n in zip(names, holds, strict=True) if n == 0],
-        "rows": {row: score(np.stack(tables), holds, card.palette) for row, tables in rows.items()},
+        "rows": {row: score(np.stack(tables), card.palette) for row, tables in rows.items()},
     }
 
 

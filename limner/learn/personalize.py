@@ -1,7 +1,6 @@
 """A colorizer learns a person's own colors: its last layer alone, from their color photographs."""
 
 import copy
-import os
 from dataclasses import fields, replace
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from limner.learn import album, fit, machine
 from limner.learn.data import Pictures, passing_folder
 from limner.learn.export import export, load
 from limner.learn.metrics import Report
+from limner.learn.release import check_output
 from limner.learn.run import assemble
 from limner.learn.sources import Sources, cut, describe
 from limner.networks import Network
@@ -51,10 +51,7 @@ def personalize(
     photographs or such that are all grey, Stopped after Ctrl-C, with nothing written, and what
     training raises.
     """
-    if os.path.lexists(output) and not overwrite:
-        raise ModelError(f"{output}: exists already; choose another name or add --overwrite")
-    if not os.path.isdir(output.parent):
-        raise ModelError(f"{output}: its folder does not exist; make it first")
+    check_output(output, overwrite)
     network, card = load(source)
     if card.task != "colorize":
         raise ModelError(f"{source}: a model to {card.task}; give one that colorizes")

@@ -3,7 +3,7 @@
 import math
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -63,12 +63,6 @@ def release(run: Path, output: Path, *, name: str | None = None, overwrite: bool
     elif recipe.class_weights != "none" and weights is None:  # an older limner's run kept none
         counted = gather(recipe, palette).class_weights(recipe)
         weights = None if counted is None else counted.tolist()
-    origin = document["from"]
-    terms = dict.fromkeys(told["terms"] for told in document["data"].values())
-    license = "the weights carry the terms of the pictures they were trained on: "
-    license += "; ".join(terms)
-    if origin:
-        license += f"; and those of {origin['name']}, from which they started: {origin['license']}"
     card = Card(
         name=name or recipe.name,
         task=recipe.task,
@@ -85,11 +79,11 @@ def release(run: Path, output: Path, *, name: str | None = None, overwrite: bool
             **recipe.to_dict(),
             "steps_done": step,
             "precision": document["precision"],
-            "from": origin,
+            "from": document["from"],
         },
         data=document["data"],
         scores=scores,
-        license=license,
+        license=license_of(document),
     )
     if recipe.task == "colorize" or not recipe.holdout:
         export(network, card, output, overwrite=overwrite)
@@ -100,6 +94,17 @@ def release(run: Path, output: Path, *, name: str | None = None, overwrite: bool
         card = replace(card, scores=segment_held(Model(draft, "cpu"), recipe, palette))
         write_atomically(output, with_card(draft, card))
     return card
+
+
+def license_of(document: Mapping[str, Any]) -> str:
+    """The terms of a run's weights: its pictures', and those of the model that it began from."""
+    terms = dict.fromkeys(told["terms"] for told in document["data"].values())
+    license = (
+        f"the weights carry the terms of the pictures they were trained on: {'; '.join(terms)}"
+    )
+    if origin := document["from"]:
+        license += f"; and those of {origin['name']}, from which they started: {origin['license']}"
+    return license
 
 
 def segment_held(model: Model, recipe: Recipe, labels: Palette) -> dict[str, Any]:
@@ -113,8 +118,7 @@ def segment_held(model: Model, recipe: Recipe, labels: Palette) -> dict[str, Any
             for picture, mask in pairs(sources.held, sources.held_masks)
         ]
     )
-    holds = (tables.sum(axis=2) > 0).sum(axis=0)
-    found = score(tables, holds, labels)
+    found = score(tables, labels)
     return {
         "holdout": {
             "n": len(tables),

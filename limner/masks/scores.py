@@ -16,8 +16,14 @@ SEED = 0
 RESAMPLES = 1000
 
 
-def score(tables: Tables, holds: NDArray[np.int64], labels: Palette) -> dict[str, Any]:
+def holding(tables: Tables) -> NDArray[np.int64]:
+    """How many pictures have a true pixel of each class: [n, K, K] -> [K]."""
+    return np.asarray((tables.sum(axis=2) > 0).sum(axis=0), np.int64)
+
+
+def score(tables: Tables, labels: Palette) -> dict[str, Any]:
     """A row's scores from one confusion matrix a picture [n, K, K]."""
+    holds = holding(tables)
     drawn = scores.resampled(tables, SEED, RESAMPLES)
     whole = tables.sum(axis=0)
     there, covered = holds > 0, holds >= COVERED

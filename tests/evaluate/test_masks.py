@@ -117,7 +117,7 @@ def test_thirty_pictures_are_enough(labels: Palette) -> None:
     tables[:, 0, 0] = 3
     tables[:, 0, 1] = 1
     tables[:29, 1, 1] = 5
-    row = score(tables, np.array([30, 29, 0, 0]), labels)
+    row = score(tables, labels)
     assert COVERED == 30
     assert row["mean_iou_covered"]["value"] == pytest.approx(3 / 4)
     assert row["mean_iou"]["value"] == pytest.approx((3 / 4 + 145 / 175) / 2)
@@ -159,7 +159,7 @@ def test_intervals_are_of_pictures_drawn_again(segmenting: Make, write: Write) -
     dog = evaluate(segmenting(), str(same))["rows"]["ours"]["iou"]["dog"]
     assert dog["low"] == dog["value"] == dog["high"] == 0.5
     # Of a right and a wrong picture both are drawn, or one of them twice.
-    half = score(np.array([[[4, 0], [0, 4]], [[0, 4], [4, 0]]]), np.array([2, 2]), named(2))
+    half = score(np.array([[[4, 0], [0, 4]], [[0, 4], [4, 0]]]), named(2))
     assert half["pixel_accuracy"] == {"value": 0.5, "low": 0.0, "high": 1.0}
     assert half["mean_iou"] == {"value": pytest.approx(1 / 3), "low": 0.0, "high": 1.0}
 

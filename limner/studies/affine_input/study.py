@@ -3,12 +3,19 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 
-import numpy as np
 from matplotlib.figure import Figure
 
-from limner.scores import Interval
 from limner.studies import answers, figures
 from limner.studies.affine_input import twins
+from limner.studies.affine_input.beside import (
+    Equal,
+    difference_table,
+    equal_table,
+    equal_to_twin,
+    losses,
+    paired,
+    trained,
+)
 from limner.studies.affine_input.faint import (
     TURNED_STEPS,
     faint_table,
@@ -17,10 +24,9 @@ from limner.studies.affine_input.faint import (
     turned,
 )
 from limner.studies.affine_input.twins import First, constructions, seen
-from limner.studies.record import Record, unpack
 from limner.studies.scoring import BORDER
 from limner.studies.seeds import difference, over_seeds, told, unpaired
-from limner.studies.study import Answer, Arms, Records, Setting, Study, Table, seeded
+from limner.studies.study import Answer, Arms, Records, Setting, Study, seeded
 from limner.studies.verdicts import sign, weighed
 
 FAINT, INVERTED = (0.01, 0.0), (-1.0, 1.0)
@@ -29,9 +35,6 @@ PAIRS = ((255.0, 0.0), FAINT, (1.0, -0.5), INVERTED)
 NETWORKS = ("unet", "cnn")
 NOT_TOLD = "not told from two seeds"
 SAME = 1e-6  # a largest difference of losses below it is rounding, in float32
-PARTS = ("all", "inside", "border")  # of a picture: more or less than 4 px from its edge
-
-Equal = dict[str, list[float]]  # part -> share of pixels with the same class, one value a seed
 
 
 def plan(setting: Setting) -> Arms:
@@ -103,49 +106,6 @@ def answer(setting: Setting, records: Records) -> Answer:
             "loss": {name: answers.values(runs, "loss") for name, runs in records.items()},
         },
     )  # fmt: skip
-
-
-def equal_to_twin(records: Records, name: str) -> Equal:
-    """Seed by seed, the share of pixels of the kept pictures that the arm and its network's run on
-    x with the same seed give the same class; of the runs on x, the mean over the other seeds."""
-    twins = records[f"{name.partition(',')[0]}, x"]
-    runs = records[name]
-    if runs is twins:
-        pairs = [[(a, b) for b in twins if b is not a] for a in twins]
-    else:
-        pairs = [[pair] for pair in zip(runs, twins, strict=False)]
-    return {
-        part: [float(np.mean([equal_share(a, b, part) for a, b in seed])) for seed in pairs]
-        for part in PARTS
-    }
-
-
-def equal_share(ours: Record, theirs: Record, part: str) -> float:
-    """Share of pixels of a part of the kept pictures that both runs give the same class."""
-    same = unpack(ours["pictures"]) == unpack(theirs["pictures"])  # [n, H, W]
-    inside = np.zeros(same.shape[1:], np.bool_)
-    inside[BORDER:-BORDER, BORDER:-BORDER] = True
-    mask = {"all": inside | ~inside, "inside": inside, "border": ~inside}[part]
-    return float(same[:, mask].mean())
-
-
-def paired(records: Records, name: str, column: str) -> list[float]:
-    """A score of the arm less that of its network's runs on x, seed by seed."""
-    ours = answers.values(records[name], column)
-    theirs = answers.values(records[f"{name.partition(',')[0]}, x"], column)
-    return [a - b for a, b in zip(ours, theirs, strict=False)]
-
-
-def losses(records: Records, name: str, column: str = "loss") -> Interval:
-    """The mean of `paired` and its interval."""
-    return over_seeds(paired(records, name, column))
-
-
-def trained(records: Records, name: str) -> Interval:
-    """`losses`, of the training loss at the end."""
-    theirs = records[f"{name.partition(',')[0]}, x"]
-    ours = answers.training_losses(records[name])
-    return difference(ours, answers.training_losses(theirs))
 
 
 # ---- the verdict
@@ -244,49 +204,7 @@ def likeness(shares: Sequence[float], control: Sequence[float]) -> str:
     }[sign(difference(shares, control))]
 
 
-# ---- the tables
-
-
-def equal_table(equal: Mapping[str, Equal]) -> Table:
-    """Shares of pixels with the twin's class, by part of the picture."""
-    rows = [
-        (
-            f"{name}, another seed" if name.endswith(", x") else name, len(shares["all"]),
-            *(told(over_seeds(shares[part])) for part in PARTS),
-            "-" if name.endswith(", x") else
-            told(difference(shares["all"], equal[f"{name.partition(',')[0]}, x"]["all"])),
-        )
-        for name, shares in equal.items()
-    ]  # fmt: skip
-    header = (
-        "", "seeds", "all pixels", "inside", f"within {BORDER} px of the border",
-        "less another seed",
-    )  # fmt: skip
-    note = (
-        "Of the validation pictures that the records keep: the share of pixels that get the class "
-        "which the run on x with the same seed gives. Another seed: mean over the other seeds; "
-        "these values share runs, so that their interval is a guide."
-    )
-    return Table("How equal the predictions are", header, rows, note)
-
-
-def difference_table(records: Records) -> Table:
-    """Scores on a*x + b less those on x, paired by seed."""
-    columns = ("loss", "loss_inside", "loss_border", "accuracy", "ab_error")
-    rows = [
-        (
-            name, len(runs), told(trained(records, name)),
-            *(told(losses(records, name, column)) for column in columns),
-        )
-        for name, runs in records.items()
-        if not name.endswith(", x")
-    ]  # fmt: skip
-    header = (
-        "", "seeds", "training loss, nats", "validation loss, nats", "inside",
-        f"within {BORDER} px of the border", "accuracy", "ab error",
-    )  # fmt: skip
-    note = "Of so many 95 % intervals, one in twenty excludes 0 by chance."
-    return Table("Trained on a*x + b less trained on x, seed by seed", header, rows, note)
+# ---- the figures
 
 
 def curve_figures(records: Records) -> dict[str, Figure]:

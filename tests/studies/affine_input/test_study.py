@@ -15,14 +15,8 @@ from limner.recipe import Recipe
 from limner.studies import figures
 from limner.studies.affine_input import faint, twins
 from limner.studies.affine_input import study as affine_input
-from limner.studies.affine_input.study import (
-    PAIRS,
-    answer,
-    equal_share,
-    equal_to_twin,
-    losses,
-    plan,
-)  # fmt: skip
+from limner.studies.affine_input.beside import equal_share, equal_to_twin, losses
+from limner.studies.affine_input.study import PAIRS, answer, plan
 from limner.studies.record import Record
 from limner.studies.seeds import difference, unpaired
 from limner.studies.study import Arms, Records, Setting

@@ -11,7 +11,8 @@ from matplotlib.figure import Figure
 from limner import drawing
 from limner.palette import Palette
 from limner.studies import answers, figures
-from limner.studies.palette.study import AB, RGB, answer, arms_of, picture_figure, plan, shown
+from limner.studies.palette.arms import arms_of, picture_figure, shown
+from limner.studies.palette.study import AB, RGB, answer, plan
 from limner.studies.study import Answer, Records, Setting
 
 MakeRecords = Callable[..., Records]
@@ -162,7 +163,7 @@ def test_figures_are_drawn(
     assert drawing.render(found.figures["errors"], "png")
     monkeypatch.setattr(figures, "pictures", draw)
     few = {name: runs for name, runs in make_records(plan(setting), {}).items() if "24" in name}
-    monkeypatch.setattr("limner.studies.palette.study.PICTURES", 2)
+    monkeypatch.setattr("limner.studies.palette.arms.PICTURES", 2)
     drawn = picture_figure(setting, arms_of(setting, few))
     assert drawing.render(drawn, "png")
 

@@ -243,7 +243,9 @@ def test_the_command_answers_from_end_to_end(
     def run(*more: str) -> list[str]:
         call = ["study", "tuning", "--quick", "--data", str(shapes), "-o", str(tmp_path), *more]
         assert main(call) == 0
-        return capsys.readouterr().out.splitlines()
+        printed = capsys.readouterr()
+        assert "tuning: measures now, for about 4 min" in printed.err
+        return printed.out.splitlines()
 
     *verdict, folder = run()
     assert folder == str(tmp_path)
