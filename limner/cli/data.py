@@ -92,16 +92,22 @@ def label(
         Path, typer.Option("-o", "--output", metavar="SET", help="Folder of the new set.")
     ],
     model: Annotated[
-        str, typer.Option("--model", metavar="NAME|FILE", help="The model that makes the masks.")
-    ] = "voc",
+        list[str] | None,
+        typer.Option(
+            "--model",
+            metavar="NAME|FILE",
+            help="The model that makes the masks [default: voc]; several: their mean does.",
+        ),
+    ] = None,
     sure: Annotated[
         float,
         typer.Option(
             parser=real(0, 1),
             metavar="0..1",
-            help="Where the model is less sure than this, the mask says nothing.",
+            help="Where less sure than this, a mask says nothing; but the surer half of each class "
+            "is said wherever it is likelier than not.",
         ),
-    ] = 0.9,
+    ] = 0.8,
     pictures: Annotated[
         int,
         typer.Option(
@@ -112,47 +118,50 @@ def label(
     device: Device = "auto",
     json: Json = False,
 ) -> None:
-    """Make masks for photographs that have none, as a model sees them, to learn from.
+    """Make masks for photographs that have none, as models see them, to learn from.
 
-    Writes a set: images/, masks/ (255 where the model is not sure) and classes.txt. Pictures of
-    which it is sure of less than half are left out. Training learns from such a set beside one
+    Writes a set: images/, masks/ (255 where the models are not sure) and classes.txt. Pictures of
+    which they are sure of less than half are left out. Training learns from such a set beside one
     whose masks were made by hand, and never validates on it.
     Exit code 1: some pictures could not be read, the rest are done.
 
     \b
     Examples:
       limner data label album -o album-masks --model pets.onnx
-      limner data label photos -o more --pictures 2000 --sure 0.8
+      limner data label photos -o more --model a.onnx --model b.onnx --pictures 2000
       limner train recipes/voc.toml -o runs/voc2 --data voc,more
     """
     from limner.dataset import find
     from limner.segment.label import label as write
     from limner.segment.segmenter import Segmenter
 
-    segmenter = Segmenter(model, device=device)
+    models = model or ["voc"]
+    segmenters = [Segmenter(one, device=device) for one in models]
     photos = find(data, split)
     with Progress("pictures") as progress:
         found = write(
-            segmenter, photos, output, sure=sure, most=pictures, on_picture=progress.update
+            segmenters, photos, output, sure=sure, most=pictures, on_picture=progress.update
         )
     for problem in found.problems:
         say(problem)
-    names = segmenter.model.card.palette.names
-    showing = dict(zip(names, found.showing.tolist(), strict=True))
+    names = segmenters[0].model.card.palette.names
+    asked = [round(number, 2) for number in found.sure.tolist()]
+    rows = list(zip(names, found.showing.tolist(), asked, strict=True))
     if json:
         print_json(
             {
                 "data": data,
-                "model": model,
-                "sure": sure,
+                "models": models,
                 "set": str(output),
                 "pictures": found.pictures,
-                "classes": showing,
+                "classes": {name: {"pictures": n, "sure": asked} for name, n, asked in rows},
                 "problems": found.problems,
             }
         )
     else:
-        print_table(["class", "pictures"], [[name, str(n)] for name, n in showing.items()])
-    say(f"{output}: {found.pictures:,} of {len(photos):,} pictures, with masks by {model}")
+        cells = [[name, str(n), f"{asked:.2f}"] for name, n, asked in rows]
+        print_table(["class", "pictures", "asked"], cells)
+    by = ", ".join(models)
+    say(f"{output}: {found.pictures:,} of {len(photos):,} pictures, with masks by {by}")
     if found.problems:
         raise typer.Exit(SOME_WRONG)

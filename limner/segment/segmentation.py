@@ -28,9 +28,9 @@ class Segmentation:
 
     labels: the classes, named. probabilities [h, w, K] and guide [h, w] (light, L*) stand on the
     cells; cells_across, cells_down: how many cells the photograph measures (the last ones may reach
-    beyond it). certainty: how sure the model is, the mean over the cells, 0..1. belief [h, w]: the
-    model's own probability of each cell's likeliest class; unlike `probabilities`, with the class
-    weights of its training undone.
+    beyond it). certainty: how sure the model is, the mean over the cells, 0..1. own [h, w, K]: the
+    model's own probabilities; unlike `probabilities`, with the class weights of its training
+    undone.
     """
 
     picture: Picture
@@ -40,7 +40,7 @@ class Segmentation:
     cells_across: float
     cells_down: float
     certainty: float
-    belief: Floats
+    own: Floats
 
     @property
     def width(self) -> int:
@@ -49,6 +49,17 @@ class Segmentation:
     @property
     def height(self) -> int:
         return self.picture.height
+
+    @cached_property
+    def likeliest(self) -> Mask:
+        """The class of each cell: uint8 [h, w], 0..K-1."""
+        best: Mask = self.probabilities.argmax(axis=-1).astype(np.uint8)
+        return best
+
+    @cached_property
+    def belief(self) -> Floats:
+        """The model's own probability of each cell's likeliest class: [h, w]."""
+        return np.take_along_axis(self.own, self.likeliest[..., None], axis=-1)[..., 0]
 
     @cached_property
     def mask(self) -> Mask:
@@ -63,16 +74,16 @@ class Segmentation:
             self.cells_across / self.width,
             self.cells_down / self.height,
         )
-        likeliest = self.probabilities.argmax(axis=-1).astype(np.uint8)
 
         def classify(top: int, strip: Pixels) -> Mask:
-            return self._classify(upsampler, likeliest, top, light_of(strip))
+            return self._classify(upsampler, top, light_of(strip))
 
         return np.concatenate(list(on_all_cores(self.picture.strips(), classify)))
 
-    def said(self, sure: float) -> Mask:
-        """The mask, and 255 where the belief in the likeliest class of the cell is under `sure`."""
-        unsure = self.belief < sure
+    def said(self, sure: Floats) -> Mask:
+        """The mask, and 255 where the belief in the likeliest class of the cell is under what
+        `sure` [K] asks of that class."""
+        unsure = self.belief < sure[self.likeliest]
         rows = (np.arange(self.height) * (self.cells_down / self.height)).astype(np.intp)
         columns = (np.arange(self.width) * (self.cells_across / self.width)).astype(np.intp)
         return np.where(unsure[rows][:, columns], np.uint8(IGNORED), self.mask)
@@ -110,12 +121,12 @@ class Segmentation:
             top += len(strip)
         yield named
 
-    def _classify(self, upsampler: Upsampler, likeliest: Mask, top: int, light: Floats) -> Mask:
+    def _classify(self, upsampler: Upsampler, top: int, light: Floats) -> Mask:
         """The classes of some rows, whose light is given: [r, W] -> uint8 [r, W]."""
         mask = np.empty(light.shape, np.uint8)
         for band in upsampler.bands(top, len(light)):
             rows = slice(band.first, band.last)
-            first, *others = upsampler.around(likeliest, band)
+            first, *others = upsampler.around(self.likeliest, band)
             # Between four cells of one class every mean of them has that class.
             mixed = np.flatnonzero(np.any([other != first for other in others], axis=0))
             mask[rows] = first

@@ -72,5 +72,5 @@ class Segmenter:
             cells_across=width / card.stride,
             cells_down=height / card.stride,
             certainty=float(certainty(logits, card.class_weights).mean()),
-            belief=np.take_along_axis(own, probabilities.argmax(axis=0)[None], axis=0)[0],
+            own=np.moveaxis(own, 0, -1),
         )

@@ -129,7 +129,9 @@ def test_photographs_are_labelled_by_a_model(
     call = ("data", "label", photos, "-o", tmp_path / "set", "--model", segmenting())
     outcome = limner(*call)
     assert (outcome.code, outcome.out.split()) == (
-        0, ["class", "pictures", "background", "1", "cat", "1", "dog", "0", "cow", "0"]
+        0,
+        ["class", "pictures", "asked", "background", "1", "0.80", "cat", "1", "0.80",
+         "dog", "0", "0.80", "cow", "0", "0.80"],
     )  # fmt: skip
     assert outcome.err.startswith(f"limner: {tmp_path / 'set'}: 1 of 1 pictures, with masks by ")
     assert limner("data", "check", tmp_path / "set").code == 0
@@ -137,9 +139,11 @@ def test_photographs_are_labelled_by_a_model(
     assert (again.code, again.out) == (2, "")
     assert "holds something already" in again.err
     (photos / "b.png").write_bytes(b"no picture")
-    document = limner(
-        "data", "label", photos, "-o", tmp_path / "more", "--model", call[-1], "--json"
-    )
+    twice = ("--model", call[-1], "--model", call[-1])
+    document = limner("data", "label", photos, "-o", tmp_path / "more", *twice, "--json")
     assert document.code == 1
-    assert json.loads(document.out)["classes"] == {"background": 1, "cat": 1, "dog": 0, "cow": 0}
-    assert len(json.loads(document.out)["problems"]) == 1
+    told = json.loads(document.out)
+    assert told["models"] == [call[-1]] * 2
+    assert told["classes"]["cat"] == {"pictures": 1, "sure": 0.8}
+    assert told["classes"]["dog"] == {"pictures": 0, "sure": 0.8}
+    assert len(told["problems"]) == 1

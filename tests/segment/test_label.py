@@ -12,13 +12,23 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from limner.dataset import Dataset, find
-from limner.errors import DataError, LimnerError
+from limner.errors import DataError, LimnerError, ModelError
 from limner.masks.labels import IGNORED
 from limner.masks.png import read_mask
 from limner.masks.sets import find_labelled
 from limner.palette import Palette
 from limner.segment import label as module
-from limner.segment.label import KNOWN, SHOWN, Labelling, in_turns, label
+from limner.segment.label import (
+    BINS,
+    KNOWN,
+    LEAST,
+    SHOWN,
+    Labelling,
+    in_turns,
+    label,
+    surely,
+    thresholds,
+)
 from limner.segment.segmenter import Segmenter
 
 Make = Callable[..., str]  # the fixture `segmenting`
@@ -45,7 +55,7 @@ def labelled(tmp_path: Path, segmenting: Make) -> Callable[..., Labelling]:
     def run(most: int = 0, photos: Dataset | None = None, **changes: Any) -> Labelling:
         found = photos or find(str(tmp_path / "photos"), "train")
         segmenter = Segmenter(segmenting(license="of the model", **changes))
-        return label(segmenter, found, tmp_path / "set", sure=0.9, most=most)
+        return label([segmenter], found, tmp_path / "set", sure=0.9, most=most)
 
     return run
 
@@ -63,7 +73,7 @@ def test_what_is_sure_is_said_and_the_rest_is_not(
     (copy,) = made.pictures.files
     assert copy.read_bytes() == (tmp_path / "photos" / "a.png").read_bytes()
     assert made.pictures.terms == (
-        "terms unknown: a folder of your own; masks: guesses of the model nearest (of the model)"
+        "terms unknown: a folder of your own; masks: guesses of nearest (of the model)"
     )
 
 
@@ -97,6 +107,68 @@ def test_classes_choose_in_turn(
     paint(tmp_path / "photos" / "dog.png", [[DOG, 0, 0, 0]], labels)
     paint(tmp_path / "photos" / "cow.png", [[COW, 0, 0, 0]], labels)
     assert labelled(most=4).showing[[CAT, DOG, COW]].tolist() == [2, 1, 1]
+
+
+def test_the_mean_of_several_models_decides(
+    tmp_path: Path, labels: Palette, segmenting: Make
+) -> None:
+    """Two of three take cats for dogs; what all say alike is the rest."""
+    swapped = Palette("rgb", labels.colors[[0, DOG, CAT, COW]], labels.names)
+    truth = paint(tmp_path / "photos" / "a.png", [[0, CAT, CAT], [0, COW, CAT]], labels)
+    photos = find(str(tmp_path / "photos"), "train")
+    wrong, right = Segmenter(segmenting(swapped)), Segmenter(segmenting(labels))
+    found = label([wrong, right, wrong], photos, tmp_path / "set", sure=0.8, most=0)
+    made = find_labelled(str(tmp_path / "set"), "train")
+    said = np.where(truth == CAT, DOG, truth)
+    assert np.array_equal(read_mask(made.masks[0], labels), said)
+    # Of a dog the models are two thirds sure at most, and that is asked.
+    np.testing.assert_allclose(found.sure, [0.8, 0.8, 0.66, 0.8])
+    assert "guesses of nearest (); nearest (); nearest ()" in made.pictures.terms
+
+
+def test_models_of_other_classes_or_sizes_are_refused(
+    tmp_path: Path, labels: Palette, segmenting: Make
+) -> None:
+    paint(tmp_path / "photos" / "a.png", [[0, CAT]], labels)
+    photos = find(str(tmp_path / "photos"), "train")
+    first = Segmenter(segmenting())
+    renamed = Palette("rgb", labels.colors, ("background", "cat", "dog", "sheep"))
+    cases = (
+        (Segmenter(segmenting(renamed)), "does not say the same classes as nearest"),
+        (Segmenter(segmenting(working_size=32)), "models that see pictures at one size"),
+    )
+    for other, says in cases:
+        with pytest.raises(ModelError, match=says):
+            label([first, other], photos, tmp_path / "set", sure=0.9, most=0)
+
+
+@given(
+    seed=st.integers(0, 1000),
+    n=st.integers(1, 5),
+    K=st.integers(1, 4),
+    sure=st.floats(0, 1),
+)
+def test_the_surer_half_of_a_class_is_said_or_all_that_is_sure(
+    seed: int, n: int, K: int, sure: float
+) -> None:
+    random = np.random.default_rng(seed)
+    beliefs = random.beta(4, random.uniform(0.5, 8), (n, K, 9))
+    hundredths = (beliefs * BINS).astype(int)
+    counts = np.zeros((n, K, BINS + 1), np.uint32)
+    for place in np.ndindex(n, K):
+        np.add.at(counts[place], hundredths[place], 1)
+    asked = thresholds(counts, sure)
+    assert (asked <= np.ceil(round(sure * BINS, 6))).all()
+    for k, threshold in enumerate(asked):
+        said = (hundredths[:, k] >= threshold).mean()
+        assert said >= 0.5 or threshold == round(LEAST * BINS) or sure < LEAST
+        assert said == (hundredths[:, k] >= sure * BINS).mean() or threshold >= round(LEAST * BINS)
+        # No more is given up than the half needs.
+        higher = (hundredths[:, k] > threshold).mean()
+        assert higher < 0.5 or threshold == np.ceil(round(sure * BINS, 6))
+    shares = surely(counts, asked)
+    assert (shares.sum(axis=1) <= 1 + 1e-9).all()
+    assert shares[0, 0] == pytest.approx((hundredths[0, 0] >= asked[0]).sum() / (9 * K))
 
 
 @given(
@@ -145,7 +217,7 @@ def test_a_photograph_that_fails_late_is_left_out(
                 path.write_bytes(path.read_bytes()[:60])
 
         segmenter = Segmenter(segmenting())
-        return label(segmenter, photos, tmp_path / "set", sure=0.9, most=0, on_picture=cut)
+        return label([segmenter], photos, tmp_path / "set", sure=0.9, most=0, on_picture=cut)
 
     first, other = photos.files
     whole = first.read_bytes()
@@ -203,4 +275,4 @@ def test_a_folder_that_cannot_be_made_is_one_line(
     (tmp_path / "file").write_text("")
     photos = find(str(tmp_path / "photos"), "train")
     with pytest.raises(DataError, match=r"cannot be made a folder \(Not a directory\)"):
-        label(Segmenter(segmenting()), photos, tmp_path / "file" / "set", sure=0.9, most=0)
+        label([Segmenter(segmenting())], photos, tmp_path / "file" / "set", sure=0.9, most=0)

@@ -52,7 +52,7 @@ def scene(
         cells_across=w - beyond,
         cells_down=h - beyond,
         certainty=0.5,
-        belief=probabilities.max(axis=-1).astype(np.float32),
+        own=probabilities.astype(np.float32),
     )
 
 
@@ -218,7 +218,7 @@ def test_a_photograph_cut_short_leaves_nothing(tmp_path: Path) -> None:
     picture = open_picture(path)
     path.write_bytes(path.read_bytes()[:60_000])  # after the network has seen it
     found = Segmentation(
-        picture, whole.labels, whole.probabilities, whole.guide, 4, 7, whole.certainty, whole.belief
+        picture, whole.labels, whole.probabilities, whole.guide, 4, 7, whole.certainty, whole.own
     )
     for save, name in ((found.save_overlay, "o.png"), (found.save_mask, "m.png")):
         with pytest.raises(PictureError, match=r"in\.jpg: cut short"):

@@ -122,7 +122,10 @@ def test_belief_is_the_models_own_probability_of_what_wins(labels: Palette) -> N
     assert (weighted.mask == 2).all() and (plain.mask == 2).all()
     np.testing.assert_allclose(weighted.belief, 1 / 9, rtol=1e-5)  # and not the 6 / 9 of class 0
     np.testing.assert_allclose(plain.belief, 8 / 16, rtol=1e-5)
-    assert (weighted.said(0.2) == IGNORED).all() and (weighted.said(0.1) == 2).all()
+    asked = np.array([0.5, 0.5, 0.2, 0.5], np.float32)  # of the class that wins counts
+    assert (weighted.said(asked) == IGNORED).all()
+    asked[2] = 0.1
+    assert (weighted.said(asked) == 2).all()
 
 
 def test_grey_is_the_same_picture_as_rgb(segmenting: Make, labels: Palette) -> None:
