@@ -131,7 +131,6 @@ class Recipe:
     def _check_task(self) -> None:
         """Raise RecipeError for keys of the other task, and for what the task cannot do."""
         defaults = {field.name: field.default for field in fields(self)}
-        several = len({weight for _, weight in self.sets()}) > 1
         for key in MASK_KEYS if self.task == "colorize" else COLOR_KEYS:
             if getattr(self, key) != defaults[key]:
                 raise RecipeError(
@@ -143,10 +142,11 @@ class Recipe:
                 f"recipe {self.name}: size = 0; a task to segment learns from crops, give their "
                 "side in pixels"
             )
-        if (self.task == "segment" or self.views) and several:
+        fractions = [weight for _, weight in self.sets() if weight % 1]
+        if (self.task == "segment" or self.views) and fractions:
             raise RecipeError(
-                f"recipe {self.name}: data = {list(self.data)}; pictures that are shown in turn "
-                "have no weights, name each set alone"
+                f"recipe {self.name}: data = {list(self.data)}; an epoch shows each picture a "
+                "whole number of times, write NAME=2"
             )
         if self.cache != "none" and not self.views:
             raise RecipeError(
@@ -155,7 +155,8 @@ class Recipe:
             )
 
     def sets(self) -> tuple[tuple[str, float], ...]:
-        """The data sets and the weight of each: (("photos", 9.0), ("early", 1.0))."""
+        """The data sets and the weight of each: (("photos", 9.0), ("early", 1.0)). Of pictures that
+        are shown in turn: how often an epoch shows each."""
         pairs = []
         for entry in self.data:
             spec, equals, weight = entry.rpartition("=")

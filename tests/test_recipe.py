@@ -254,12 +254,16 @@ def test_moving_has_no_effect_on_crops_of_either_task() -> None:
     assert "move = 2 has no effect" in refused({**SEGMENT, "move": 2})
 
 
-def test_to_segment_is_learned_from_crops_of_sets_without_weights() -> None:
+def test_to_segment_is_learned_from_crops_of_pictures_in_turn() -> None:
     assert Recipe.from_dict(SEGMENT).task == "segment"
     assert "size = 0" in refused({**SEGMENT, "size": 0})
     sets = ["voc", "camvid"]
     assert Recipe.from_dict({**SEGMENT, "data": sets}).sets() == (("voc", 1.0), ("camvid", 1.0))
-    assert "no weights" in refused({**SEGMENT, "data": ["voc=2", "camvid"]})
+    twice = Recipe.from_dict({**SEGMENT, "data": ["voc=2", "camvid"]})
+    assert twice.sets() == (("voc", 2.0), ("camvid", 1.0))
+    assert "a whole number of times" in refused({**SEGMENT, "data": ["voc=1.5", "camvid"]})
+    turns = {"size": 16, "views": 2, "epochs": 1, "data": ["photos=0.5"]}
+    assert "a whole number of times" in refused(turns)
 
 
 @pytest.mark.parametrize("cache", ["fp32", "bf16"])

@@ -134,9 +134,10 @@ def gather(recipe: Recipe, palette: Palette | None, progress: Progress | None = 
             described[spec]["validation"] = other.fingerprint()
     if palette is None:
         palette = _palette(recipe, sets)
-    n = sum(map(len, sets))
     if recipe.views:
-        check_filled(n, recipe)
+        sets = in_turn(sets, recipe)
+        check_filled(sum(map(len, sets)), recipe)
+    n = sum(map(len, sets))
     per_epoch = n // recipe.batch if recipe.views else -(-n // recipe.batch)
     return Sources(sets, held, palette, described, per_epoch)
 
@@ -191,10 +192,20 @@ def gather_masks(
             fresh = np.flatnonzero(~told_of)
             sets[place], masks[place] = sets[place].take(fresh), masks[place].take(fresh)
             described[spec] |= {"pictures": len(fresh), "repeated": int(told_of.sum())}
+    sets, masks = in_turn(sets, recipe), in_turn(masks, recipe)
     n = sum(map(len, sets))
     check_filled(n, recipe)
     assert labels is not None  # a recipe names at least one set
     return MaskSources(sets, held, labels, described, n // recipe.batch, masks, held_masks)
+
+
+def in_turn(sets: Sequence[Pictures], recipe: Recipe) -> list[Pictures]:
+    """The sets, each of their pictures as often as an epoch shows it."""
+    times = [int(weight) for _, weight in recipe.sets()]
+    return [
+        pictures.take(np.tile(np.arange(len(pictures)), n))
+        for pictures, n in zip(sets, times, strict=True)
+    ]
 
 
 def reported(chosen: Sequence[tuple[str, Labelled]], recipe: Recipe) -> Iterator[Pictures]:

@@ -1,5 +1,7 @@
 """MaskViews: which crop of which picture a step sees, and that its mask goes where it goes."""
 
+from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -64,6 +66,22 @@ def test_views_come_again_in_turn(recipes: Recipes) -> None:
     assert [views.shown(2 * epoch)[1] for epoch in range(7)] == [0, 1, 2, 0, 1, 2, 0]
     orders = [views.shown(2 * epoch)[0].tolist() for epoch in (0, 3)]
     assert orders[0] != orders[1]  # the same views, in another order
+
+
+def test_a_set_may_be_shown_several_times_an_epoch(
+    recipes: Recipes, shapes: Path, draw: Callable[..., Path], tmp_path: Path
+) -> None:
+    """Each time in another view, beside a set that is shown once."""
+    once = draw(tmp_path / "once", "train", 4, 3)
+    draw(once, "val", 1, 4)
+    recipe = replace(recipes["shapes"], data=(f"{shapes}=3", str(once)), batch=2)
+    views = views_of(recipe)
+    assert views.per_epoch == 17  # 3 x 10 + 4
+    order = np.concatenate([views.shown(step)[0] for step in range(17)])
+    counts = Counter(views.pairs[index][0].tobytes() for index in order)
+    assert sorted(counts.values()) == [1] * 4 + [3] * 10
+    assert np.array_equal(views.pairs[3][0], views.pairs[13][0])
+    assert not equal(views.view(3, 0), views.view(13, 0))
 
 
 def test_a_batch_is_the_views_of_its_pictures(recipes: Recipes) -> None:
