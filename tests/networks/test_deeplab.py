@@ -252,10 +252,11 @@ def test_a_whole_file_of_something_else_is_one_line(
     assert ("cannot be had (UnpicklingError)" if module else "holds no weights of") in message
 
 
-def test_every_weight_learns_from_crops_of_the_recipes() -> None:
+@pytest.mark.parametrize("name", ["camvid", "voc"])
+def test_every_weight_learns_from_crops_of_the_recipes(name: str) -> None:
     """An arm that reaches beyond the crop meets padding alone, and keeps its first weights."""
     recipes = Path(__file__).parents[2] / "recipes"
-    size = Recipe.load(recipes / "voc.toml").size
+    size = Recipe.load(recipes / f"{name}.toml").size
     network = build("deeplabv3", {"encoder": OURS, "width": 8}).train()
     network(torch.rand(2, 3, size, size)).square().sum().backward()
     still = [
