@@ -26,9 +26,9 @@ import torch
 
 from limner.learn import fit
 from limner.learn.features import Cached, find_or_make
+from limner.learn.loading.sources import Sources, gather
+from limner.learn.loading.views import Views
 from limner.learn.run import Run, assemble, build
-from limner.learn.sources import Sources, gather
-from limner.learn.views import Views
 from limner.recipe import Cache, LossAt, Recipe
 from limner.studies.record import origin
 

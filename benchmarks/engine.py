@@ -20,9 +20,9 @@ from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
 
 from limner.learn import fit, machine
-from limner.learn.batches import Batch
+from limner.learn.loading.batches import Batch
+from limner.learn.loading.sources import Sources, gather
 from limner.learn.run import assemble, build
-from limner.learn.sources import Sources, gather
 from limner.recipe import Recipe
 
 ROUNDS, STEPS = 3, 50

@@ -29,9 +29,9 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from limner.learn import fit, machine
-from limner.learn.batches import stack
+from limner.learn.loading.batches import stack
+from limner.learn.loading.sources import gather
 from limner.learn.run import Run, assemble, build
-from limner.learn.sources import gather
 from limner.recipe import Recipe
 from limner.scores import Interval
 from limner.studies.answers import simple_answers

@@ -64,7 +64,7 @@ def learn(
     need_extra("palette learn", ["PIL"])
     from limner.color import rgb8_to_lab
     from limner.dataset import find
-    from limner.learn.data import sample_pixels
+    from limner.learn.loading.data import sample_pixels
     from limner.palette import Palette
 
     pixels = sample_pixels(find(data, "train"), SAMPLE, seed)

@@ -1,1 +1,1 @@
-"""Learning: recipe -> data -> batches -> one visible loop -> checkpoint -> model file."""
+"""Learning: recipe -> loading -> one visible loop -> checkpoint -> model file."""

@@ -12,7 +12,7 @@ from PIL import Image
 
 from limner.dataset import Dataset
 from limner.errors import DataError
-from limner.learn.data import Pictures, load, photograph, starts, upright
+from limner.learn.loading.data import Pictures, load, photograph, starts, upright
 from limner.learn.metrics import Report
 
 TOLD = 10  # photographs between two words on how far it is

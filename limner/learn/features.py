@@ -22,11 +22,11 @@ import torch
 from numpy.typing import NDArray
 
 from limner.errors import DataError
-from limner.learn import data
-from limner.learn.batches import Batch
+from limner.learn.loading import data
+from limner.learn.loading.batches import Batch
+from limner.learn.loading.views import Views
 from limner.learn.metrics import Report
 from limner.learn.run import Run
-from limner.learn.views import Views
 
 # Keys of a recipe that change what the frozen layers see, or how their answers are kept.
 KEYS = (

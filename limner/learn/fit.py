@@ -18,9 +18,11 @@ import limner
 from limner.errors import DataError, TrainingError
 from limner.files import write_atomically
 from limner.learn import machine
-from limner.learn.batches import Batch, ahead
 from limner.learn.export import load
 from limner.learn.features import use_features
+from limner.learn.loading.batches import Batch, ahead
+from limner.learn.loading.sources import Progress, gather
+from limner.learn.loading.views import UNSAID
 from limner.learn.metrics import Metrics, Report
 from limner.learn.run import (
     FORMAT,
@@ -33,8 +35,6 @@ from limner.learn.run import (
     restore,
     save,
 )
-from limner.learn.sources import Progress, gather
-from limner.learn.views import UNSAID
 from limner.networks import Network
 from limner.palette import Palette
 from limner.recipe import Recipe

@@ -11,12 +11,12 @@ from limner.card import Card
 from limner.dataset import UNKNOWN, Dataset, find
 from limner.errors import DataError, ModelError
 from limner.learn import album, fit, machine
-from limner.learn.data import Pictures, passing_folder
 from limner.learn.export import export, load
+from limner.learn.loading.data import Pictures, passing_folder
+from limner.learn.loading.sources import Sources, cut, describe
 from limner.learn.metrics import Report
 from limner.learn.release import check_output
 from limner.learn.run import assemble
-from limner.learn.sources import Sources, cut, describe
 from limner.networks import Network
 from limner.recipe import Recipe
 

@@ -17,11 +17,11 @@ from limner.card import Card, Model
 from limner.color import rgb8_to_lab
 from limner.errors import ModelError, TrainingError
 from limner.files import write_atomically
-from limner.learn.batches import inputs_and_classes
 from limner.learn.export import export, with_card
+from limner.learn.loading.batches import inputs_and_classes
+from limner.learn.loading.sources import gather, gather_masks
+from limner.learn.loading.views import pairs
 from limner.learn.run import build, described, input_kind, saved
-from limner.learn.sources import gather, gather_masks
-from limner.learn.views import pairs
 from limner.masks.labels import voc_labels
 from limner.masks.scores import score
 from limner.networks.deeplab import published

@@ -13,8 +13,8 @@ from limner import networks
 from limner.card import CHANNELS
 from limner.errors import RecipeError, TrainingError
 from limner.learn import checkpoint, machine
-from limner.learn.batches import Batches, Whole
-from limner.learn.sources import Sources
+from limner.learn.loading.batches import Batches, Whole
+from limner.learn.loading.sources import Sources
 from limner.networks.freeze import freeze
 from limner.palette import Palette
 from limner.recipe import Recipe

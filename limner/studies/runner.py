@@ -18,8 +18,8 @@ import torch
 
 from limner.errors import LimnerError, StudyError
 from limner.learn import fit, machine
+from limner.learn.loading.sources import Sources, gather
 from limner.learn.run import assemble, build
-from limner.learn.sources import Sources, gather
 from limner.recipe import Recipe
 from limner.studies import work
 from limner.studies.catalog import FOLDER

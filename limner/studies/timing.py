@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from limner.dataset import Dataset
 from limner.errors import StudyError
 from limner.learn import fit, machine
-from limner.learn.data import load
+from limner.learn.loading.data import load
+from limner.learn.loading.sources import Sources
 from limner.learn.run import assemble, build
-from limner.learn.sources import Sources
 from limner.recipe import Recipe
 from limner.scores import Interval
 from limner.studies.catalog import RESULT, result

@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 
 from limner import networks
 from limner.files import write_atomically
-from limner.learn import augment, fit
-from limner.learn.batches import inputs_and_classes, stack
+from limner.learn import fit
+from limner.learn.loading import augment
+from limner.learn.loading.batches import inputs_and_classes, stack
+from limner.learn.loading.sources import gather
 from limner.learn.release import trained
-from limner.learn.sources import gather
 from limner.palette import Palette
 from limner.recipe import Recipe
 from limner.studies.record import FORMAT, Record, key, origin, pack

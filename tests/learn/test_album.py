@@ -11,8 +11,9 @@ from PIL import Image
 
 from limner.dataset import find
 from limner.errors import DataError
-from limner.learn import album, data
-from limner.learn.data import decode
+from limner.learn import album
+from limner.learn.loading import data
+from limner.learn.loading.data import decode
 
 SIDES = (600, 400)
 

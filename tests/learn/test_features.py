@@ -17,11 +17,12 @@ import torch
 from PIL import Image
 
 from limner.errors import DataError, TrainingError
-from limner.learn import checkpoint, data, features, fit
+from limner.learn import checkpoint, features, fit
+from limner.learn.loading import data
+from limner.learn.loading.sources import gather
+from limner.learn.loading.views import UNSAID
 from limner.learn.release import trained
 from limner.learn.run import assemble, build
-from limner.learn.sources import gather
-from limner.learn.views import UNSAID
 from limner.networks.deeplab import DeepLabV3
 from limner.recipe import LossAt, Recipe
 

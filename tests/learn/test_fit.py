@@ -20,9 +20,9 @@ from limner.dataset import find
 from limner.errors import LimnerError, TrainingError
 from limner.learn import checkpoint, fit
 from limner.learn.export import load
+from limner.learn.loading.sources import gather
 from limner.learn.metrics import Metrics
 from limner.learn.run import Run, save, saved
-from limner.learn.sources import gather
 from limner.networks import build
 from limner.palette import Palette
 from limner.recipe import Recipe

@@ -13,12 +13,12 @@ from limner.card import Card, Model
 from limner.dataset import find
 from limner.errors import DataError, ModelError
 from limner.learn import fit
-from limner.learn.batches import Batch
-from limner.learn.data import load as load_pictures
 from limner.learn.export import load
+from limner.learn.loading.batches import Batch
+from limner.learn.loading.data import load as load_pictures
+from limner.learn.loading.sources import cut
 from limner.learn.personalize import OWN, in_color, name_of, personalize, recipe_of
 from limner.learn.run import Run
-from limner.learn.sources import cut
 from limner.paint.painter import Painter
 
 Released = Callable[[], tuple[Card, Path]]

@@ -18,13 +18,13 @@ from limner.card import Card, Model
 from limner.errors import DataError, RecipeError, TrainingError
 from limner.evaluate.masks import evaluate_masks
 from limner.learn import checkpoint, fit
-from limner.learn.batches import Batch
 from limner.learn.export import load
 from limner.learn.fit import loss_of, validate
+from limner.learn.loading.batches import Batch
+from limner.learn.loading.sources import MaskSources, gather
+from limner.learn.loading.views import UNSAID
 from limner.learn.release import release, trained
 from limner.learn.run import Run, assemble, build, learned_state
-from limner.learn.sources import MaskSources, gather
-from limner.learn.views import UNSAID
 from limner.masks.sets import GUESSES, find_labelled, labels_of
 from limner.networks import build as build_network
 from limner.recipe import Recipe

@@ -11,7 +11,7 @@ import torch
 
 from limner.dataset import find
 from limner.learn import fit
-from limner.learn.batches import Batch
+from limner.learn.loading.batches import Batch
 from limner.learn.run import Run
 from limner.recipe import Recipe
 from limner.studies import work

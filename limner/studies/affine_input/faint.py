@@ -10,8 +10,8 @@ import numpy as np
 import torch
 
 from limner.learn import fit
+from limner.learn.loading.sources import gather
 from limner.learn.run import Run, assemble, build
-from limner.learn.sources import gather
 from limner.networks.affine import absorb
 from limner.recipe import Recipe
 from limner.studies.affine_input.twins import PictureNetwork, settle

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import conv2d
 
-from limner.learn.batches import inputs_and_classes
+from limner.learn.loading.batches import inputs_and_classes
 from limner.learn.run import build
 from limner.networks.affine import PictureConv, absorb
 from limner.networks.cnn import CNN

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from limner.accounting.account import account
 from limner.dataset import find
 from limner.errors import DataError
-from limner.learn import augment
-from limner.learn.data import decode
+from limner.learn.loading import augment
+from limner.learn.loading.data import decode
 from limner.learn.run import build
 from limner.recipe import Recipe
 from limner.scores import Interval

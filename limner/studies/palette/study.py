@@ -10,7 +10,7 @@ import numpy as np
 
 from limner.color import rgb8_to_lab
 from limner.dataset import find
-from limner.learn.data import sample_pixels
+from limner.learn.loading.data import sample_pixels
 from limner.palette import Palette, Space
 from limner.scores import ab_error
 from limner.studies.palette.arms import (

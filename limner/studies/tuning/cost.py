@@ -15,11 +15,11 @@ from torch import nn
 from limner.accounting.account import account
 from limner.accounting.rows import Totals
 from limner.learn import machine
-from limner.learn.data import Pictures
 from limner.learn.features import last_inputs
 from limner.learn.fit import loss_of
+from limner.learn.loading.data import Pictures
+from limner.learn.loading.sources import MaskSources
 from limner.learn.run import Run, assemble, build
-from limner.learn.sources import MaskSources
 from limner.masks.labels import voc_labels
 from limner.recipe import Recipe
 from limner.studies.study import Table

@@ -15,8 +15,8 @@ import torch
 from limner.files import write_atomically
 from limner.learn import fit
 from limner.learn.export import load
+from limner.learn.loading.sources import MaskSources
 from limner.learn.run import Run, assemble, build
-from limner.learn.sources import MaskSources
 from limner.networks import Network
 from limner.recipe import Recipe
 from limner.studies.record import FORMAT, Record, origin, read

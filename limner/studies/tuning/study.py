@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from limner import weights
 from limner.card import Model
 from limner.evaluate.masks import check_labels
-from limner.learn.sources import gather_masks
+from limner.learn.loading.sources import gather_masks
 from limner.masks.sets import find_labelled
 from limner.recipe import Recipe
 from limner.studies import figures

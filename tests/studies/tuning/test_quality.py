@@ -15,8 +15,8 @@ from PIL import Image
 
 from limner.learn import fit
 from limner.learn.export import load
+from limner.learn.loading.sources import MaskSources, gather_masks
 from limner.learn.run import Run, assemble
-from limner.learn.sources import MaskSources, gather_masks
 from limner.recipe import Recipe
 from limner.studies.record import Record, read
 from limner.studies.tuning import quality

@@ -12,11 +12,11 @@ from PIL import Image
 
 from limner.dataset import Dataset, find
 from limner.errors import DataError
-from limner.learn import data
+from limner.learn.loading import data
 from limner.picture import read_rgb
 
-SAMPLE = Path(__file__).parents[1] / "data" / "sample"
-SETS = Path(__file__).parents[2] / "data"
+SAMPLE = Path(__file__).parents[2] / "data" / "sample"
+SETS = Path(__file__).parents[3] / "data"
 Count = Callable[[], int]
 
 

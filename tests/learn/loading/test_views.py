@@ -10,8 +10,8 @@ import pytest
 import torch
 from PIL import Image
 
-from limner.learn.sources import MaskSources, gather
-from limner.learn.views import UNSAID, MaskViews, middles
+from limner.learn.loading.sources import MaskSources, gather
+from limner.learn.loading.views import UNSAID, MaskViews, middles
 from limner.masks.labels import IGNORED
 from limner.recipe import Recipe
 

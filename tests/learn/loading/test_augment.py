@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from limner.learn import augment
+from limner.learn.loading import augment
 from limner.recipe import Recipe
 
 PLAIN = Recipe(steps=1, size=16)

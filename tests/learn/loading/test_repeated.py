@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from limner.learn.data import Pictures
-from limner.learn.repeated import repeated, thumbnails
+from limner.learn.loading.data import Pictures
+from limner.learn.loading.repeated import repeated, thumbnails
 
-SAMPLE = Path(__file__).parents[1] / "data" / "sample"
+SAMPLE = Path(__file__).parents[2] / "data" / "sample"
 
 
 def together(pictures: list[np.ndarray]) -> Pictures:

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from limner.color import rgb8_to_lab
 from limner.dataset import WHOLE, Dataset, find
 from limner.errors import DataError, SplitError
-from limner.learn import augment, data
-from limner.learn.batches import (
+from limner.learn.loading import augment, data
+from limner.learn.loading.batches import (
     Batch,
     Batches,
     Crops,
@@ -22,9 +22,9 @@ from limner.learn.batches import (
     inputs_and_classes,
     stack,
 )
-from limner.learn.data import Pictures
-from limner.learn.repeated import repeated
-from limner.learn.views import ColorViews, MaskViews, middles
+from limner.learn.loading.data import Pictures
+from limner.learn.loading.repeated import repeated
+from limner.learn.loading.views import ColorViews, MaskViews, middles
 from limner.masks.check import frequencies
 from limner.masks.labels import foreground
 from limner.masks.sets import Labelled, find_labelled

@@ -11,9 +11,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from limner.learn import augment
-from limner.learn.batches import Batch, inputs_and_classes
-from limner.learn.data import Pictures
+from limner.learn.loading import augment
+from limner.learn.loading.batches import Batch, inputs_and_classes
+from limner.learn.loading.data import Pictures
 from limner.masks.labels import IGNORED
 from limner.palette import Palette
 from limner.recipe import Recipe

@@ -10,8 +10,8 @@ from PIL import Image
 
 from limner.dataset import find
 from limner.errors import DataError, PaletteError
-from limner.learn.data import Pictures
-from limner.learn.sources import gather
+from limner.learn.loading.data import Pictures
+from limner.learn.loading.sources import gather
 from limner.palette import Palette
 from limner.recipe import Recipe
 from limner.weights import palette as embedded_palette

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from limner.color import rgb8_to_lab
 from limner.errors import DataError
-from limner.learn import augment
-from limner.learn.data import Pictures
+from limner.learn.loading import augment
+from limner.learn.loading.data import Pictures
 from limner.paint.cells import cell_means
 from limner.palette import Palette
 from limner.recipe import Recipe

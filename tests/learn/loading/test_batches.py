@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from limner.color import rgb8_to_lab
 from limner.dataset import find
 from limner.errors import DataError
-from limner.learn import data
-from limner.learn.batches import (
+from limner.learn.loading import data
+from limner.learn.loading.batches import (
     Batch,
     Crops,
     Whole,
@@ -21,7 +21,7 @@ from limner.learn.batches import (
     moved,
     stack,
 )  # fmt: skip
-from limner.learn.data import Pictures
+from limner.learn.loading.data import Pictures
 from limner.palette import Palette
 from limner.recipe import Recipe
 

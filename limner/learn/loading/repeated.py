@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from limner.learn.data import Pictures
+from limner.learn.loading.data import Pictures
 
 SIDE = 16  # pixels of a thumbnail
 # Correlation from which on two thumbnails show one photograph. Of 36 pictures of VOC 2012 that are

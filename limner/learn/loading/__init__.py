@@ -1,0 +1,1 @@
+"""From the sets of a recipe to what each step sees: decoded, cropped, mirrored, in batches."""
