@@ -142,6 +142,12 @@ class Recipe:
                 f"recipe {self.name}: size = 0; a task to segment learns from crops, give their "
                 "side in pixels"
             )
+        specs = [spec for spec, _ in self.sets()]
+        if len(set(specs)) < len(specs):
+            raise RecipeError(
+                f"recipe {self.name}: data = {list(self.data)} names a set twice; name it once, "
+                "with what it weighs: NAME=2"
+            )
         fractions = [weight for _, weight in self.sets() if weight % 1]
         if (self.task == "segment" or self.views) and fractions:
             raise RecipeError(

@@ -262,6 +262,7 @@ def test_to_segment_is_learned_from_crops_of_pictures_in_turn() -> None:
     twice = Recipe.from_dict({**SEGMENT, "data": ["voc=2", "camvid"]})
     assert twice.sets() == (("voc", 2.0), ("camvid", 1.0))
     assert "a whole number of times" in refused({**SEGMENT, "data": ["voc=1.5", "camvid"]})
+    assert "names a set twice" in refused({**SEGMENT, "data": ["voc", "voc=2"]})
     turns = {"size": 16, "views": 2, "epochs": 1, "data": ["photos=0.5"]}
     assert "a whole number of times" in refused(turns)
 
@@ -331,7 +332,7 @@ WORDS = st.text("abc.:/ é", min_size=1, max_size=8)
             "k": st.none() | st.integers(-3, 9),
             "NF": st.none() | st.integers(1, 99),
             "encoder": st.none() | WORDS,
-            "data": st.lists(WORDS, min_size=1).map(tuple),
+            "data": st.lists(WORDS, min_size=1, unique=True).map(tuple),
             "learn": st.lists(WORDS, min_size=1).map(tuple),
             "zoom": st.floats(0, 1, exclude_min=True),
             "learning_rate": st.floats(0, 1e9, exclude_min=True),

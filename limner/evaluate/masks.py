@@ -52,22 +52,7 @@ def evaluate_masks(
         if on_picture:
             on_picture(next(done), total)
 
-    K = len(card.palette)
-    rows: dict[str, list[Tables]] = {"ours": []}
-    commonest = None
-    if train is not None:
-        rows["majority"] = []
-        commonest = int(frequencies(_masks(train, table, tell), K).argmax())
-    segmenter = Segmenter(model)
-    for picture, path in zip(chosen.pictures.files, chosen.masks, strict=True):
-        truth = table[read_mask(path, chosen.labels)]
-        found = segmenter.segment(picture)
-        check_sides(path, truth, found.height, found.width)
-        rows["ours"].append(scores.confusion(truth, found.mask, K))
-        if commonest is not None:
-            everywhere = np.full_like(truth, commonest)
-            rows["majority"].append(scores.confusion(truth, everywhere, K))
-        tell()
+    rows = _tables(Segmenter(model), chosen, train, table, tell)
     holds = holding(np.stack(rows["ours"]))
     if not holds.any():
         raise DataError(
@@ -85,6 +70,32 @@ def evaluate_masks(
         "absent": [name for name, n in zip(names, holds, strict=True) if n == 0],
         "rows": {row: score(np.stack(tables), card.palette) for row, tables in rows.items()},
     }
+
+
+def _tables(
+    segmenter: Segmenter,
+    chosen: Labelled,
+    train: Labelled | None,
+    table: NDArray[np.uint8],
+    tell: Callable[[], None],
+) -> dict[str, list[Tables]]:
+    """A confusion matrix [K, K] a picture, of each row."""
+    K = len(segmenter.model.card.palette)
+    rows: dict[str, list[Tables]] = {"ours": []}
+    commonest = None
+    if train is not None:
+        rows["majority"] = []
+        commonest = int(frequencies(_masks(train, table, tell), K).argmax())
+    for picture, path in zip(chosen.pictures.files, chosen.masks, strict=True):
+        truth = table[read_mask(path, chosen.labels)]
+        found = segmenter.segment(picture)
+        check_sides(path, truth, found.height, found.width)
+        rows["ours"].append(scores.confusion(truth, found.mask, K))
+        if commonest is not None:
+            everywhere = np.full_like(truth, commonest)
+            rows["majority"].append(scores.confusion(truth, everywhere, K))
+        tell()
+    return rows
 
 
 def check_labels(

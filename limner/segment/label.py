@@ -7,7 +7,6 @@ left out where it is, and missed where it is taken for another.
 """
 
 import json
-import math
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -27,11 +26,11 @@ from limner.segment.segmenter import Segmenter
 
 SHOWN = 0.02  # a picture shows a class that this share of its cells surely has
 KNOWN = 0.5  # a picture of which a smaller share of the cells is sure is left out
-LEAST = 0.5  # of a belief that is asked for: what is said is likelier than not
-BINS = 100  # beliefs are counted, and asked for, in hundredths
+LEAST = 50  # hundredths of belief that are asked for: what is said is likelier than not
+STEPS = np.linspace(0, 1, 101, dtype=np.float32)  # beliefs are counted and asked for in hundredths
 
 Told = Callable[[int, int], None]  # pictures done, pictures in all
-Counts = NDArray[np.uint32]  # cells by picture, class and hundredths of belief: [n, K, BINS + 1]
+Counts = NDArray[np.uint32]  # cells by picture, class and hundredths of belief: [n, K, 101]
 
 
 @dataclass
@@ -73,7 +72,7 @@ def label(
     found = Labelling()
     counts = counted(segmenters, photos, found.problems, on_picture)
     hundredths = thresholds(counts, sure)
-    found.sure = (hundredths / BINS).astype(np.float32)
+    found.sure = STEPS[hundredths]
     shares = surely(counts, hundredths)
     chosen = in_turns(shares, most)
     if not chosen:
@@ -142,14 +141,15 @@ def counted(
     """How many cells of each picture have which likeliest class, with what belief (in hundredths,
     rounded down). None of a picture that cannot be read, which adds its line to `problems`."""
     K = len(segmenters[0].model.card.palette)
-    counts = np.zeros((len(photos), K, BINS + 1), np.uint32)
+    counts = np.zeros((len(photos), K, len(STEPS)), np.uint32)
     for index, path in enumerate(photos.files):
         try:
             seen = seen_by(segmenters, path)
         except PictureError as error:
             problems.append(str(error))
         else:
-            hundredths = (seen.belief * BINS).astype(np.intp).clip(0, BINS)
+            # At least STEPS[b] exactly when the mask will say so, whatever the rounding.
+            hundredths = np.searchsorted(STEPS, seen.belief, side="right") - 1
             np.add.at(counts[index], (seen.likeliest, hundredths), 1)
         if on_picture:
             on_picture(index + 1, len(photos))
@@ -162,19 +162,19 @@ def thresholds(counts: Counts, sure: float) -> NDArray[np.int64]:
     That is `sure`, or where half of a class's cells have less, so much less that the surer half of
     them is said; but never under LEAST (unless `sure` is).
     """
-    asked = math.ceil(round(sure * BINS, 6))
+    asked = int(np.searchsorted(STEPS, np.float32(sure)))
     above = counts.sum(axis=0, dtype=np.int64)[:, ::-1].cumsum(axis=1)[:, ::-1]
     # above[k, b]: cells of class k with a belief of at least b hundredths
     medians = (2 * above >= above[:, :1]).sum(axis=1) - 1
-    hundredths: NDArray[np.int64] = np.minimum(asked, np.maximum(medians, round(LEAST * BINS)))
+    hundredths: NDArray[np.int64] = np.minimum(asked, np.maximum(medians, LEAST))
     return hundredths
 
 
 def surely(counts: Counts, hundredths: NDArray[np.int64]) -> NDArray[np.float64]:
     """The share of each picture's cells that are surely of each class: [n, K]."""
-    sure = np.arange(BINS + 1) >= hundredths[:, None]
+    sure = np.arange(len(STEPS)) >= hundredths[:, None]
     cells = counts.sum(axis=(1, 2))[:, None]
-    shares: NDArray[np.float64] = (counts * sure).sum(axis=2) / np.maximum(cells, 1)
+    shares: NDArray[np.float64] = np.einsum("nkb,kb->nk", counts, sure) / np.maximum(cells, 1)
     return shares
 
 

@@ -622,9 +622,15 @@ def test_guesses_of_pictures_that_scores_are_told_of_are_left_out(
     assert (described["pictures"], described["repeated"]) == (7, 1)
 
 
-def test_a_set_named_twice_is_shown_twice(recipes: Recipes, shapes: Path) -> None:
-    sources = gather(replace(recipes["shapes"], data=(str(shapes), str(shapes)), holdout=4), None)
-    assert [len(part) for part in sources.sets] == [8, 8]
+def test_a_set_shown_twice_gives_twice_the_held_out_pictures(
+    recipes: Recipes, shapes: Path, draw: Draw, tmp_path: Path
+) -> None:
+    other = draw(tmp_path / "other", "train", 10, 5)
+    data = (f"{shapes}=2", str(other))
+    sources = gather(replace(recipes["shapes"], data=data, holdout=3), None)
+    assert [len(part) for part in sources.held] == [2, 1]
+    assert [len(part) for part in sources.sets] == [2 * 8, 9]  # what is held out is shown never
+    assert sources.described[str(shapes)]["pictures"] == 8
 
 
 def test_guesses_alone_are_refused(recipes: Recipes, guessed: Path) -> None:

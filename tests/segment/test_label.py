@@ -19,10 +19,10 @@ from limner.masks.sets import find_labelled
 from limner.palette import Palette
 from limner.segment import label as module
 from limner.segment.label import (
-    BINS,
     KNOWN,
     LEAST,
     SHOWN,
+    STEPS,
     Labelling,
     in_turns,
     label,
@@ -146,29 +146,31 @@ def test_models_of_other_classes_or_sizes_are_refused(
     seed=st.integers(0, 1000),
     n=st.integers(1, 5),
     K=st.integers(1, 4),
-    sure=st.floats(0, 1),
+    sure=st.integers(0, 1000).map(lambda n: n / 1000),
 )
 def test_the_surer_half_of_a_class_is_said_or_all_that_is_sure(
     seed: int, n: int, K: int, sure: float
 ) -> None:
     random = np.random.default_rng(seed)
-    beliefs = random.beta(4, random.uniform(0.5, 8), (n, K, 9))
-    hundredths = (beliefs * BINS).astype(int)
-    counts = np.zeros((n, K, BINS + 1), np.uint32)
+    beliefs = random.beta(4, random.uniform(0.5, 8), (n, K, 9)).astype(np.float32)
+    hundredths = np.searchsorted(STEPS, beliefs, side="right") - 1
+    counts = np.zeros((n, K, len(STEPS)), np.uint32)
     for place in np.ndindex(n, K):
         np.add.at(counts[place], hundredths[place], 1)
     asked = thresholds(counts, sure)
-    assert (asked <= np.ceil(round(sure * BINS, 6))).all()
+    whole = int(np.ceil(round(sure * 100, 4)))
     for k, threshold in enumerate(asked):
-        said = (hundredths[:, k] >= threshold).mean()
-        assert said >= 0.5 or threshold == round(LEAST * BINS) or sure < LEAST
-        assert said == (hundredths[:, k] >= sure * BINS).mean() or threshold >= round(LEAST * BINS)
-        # No more is given up than the half needs.
-        higher = (hundredths[:, k] > threshold).mean()
-        assert higher < 0.5 or threshold == np.ceil(round(sure * BINS, 6))
+        said = (beliefs[:, k] >= STEPS[threshold]).mean()
+        if threshold < whole:  # less is asked than was wished: no more is given up than needs be
+            assert threshold >= LEAST
+            assert said >= 0.5 or threshold == LEAST
+            assert (hundredths[:, k] > threshold).mean() < 0.5
+        else:
+            assert threshold == whole
+            assert said >= 0.5 or whole <= LEAST
     shares = surely(counts, asked)
     assert (shares.sum(axis=1) <= 1 + 1e-9).all()
-    assert shares[0, 0] == pytest.approx((hundredths[0, 0] >= asked[0]).sum() / (9 * K))
+    assert shares[0, 0] == pytest.approx((beliefs[0, 0] >= STEPS[asked[0]]).sum() / (9 * K))
 
 
 @given(

@@ -155,14 +155,17 @@ def gather_masks(
     held_masks: list[Pictures] = []
     described: dict[str, Any] = {}
     chosen = [(spec, find_labelled(spec, recipe.split)) for spec, _ in recipe.sets()]
-    by_hand = sum(not found.guesses for _, found in chosen)
+    weights = [weight for _, weight in recipe.sets()]
+    by_hand = sum(
+        weight for weight, (_, found) in zip(weights, chosen, strict=True) if not found.guesses
+    )
     if not by_hand:
         guessed = ", ".join(spec for spec, _ in chosen)
         raise DataError(
             f"{guessed}: masks that a model made, and nothing to validate on; name a set with "
             "masks made by hand, too"
         )
-    for spec, found in chosen:
+    for weight, (spec, found) in zip(weights, chosen, strict=True):
         loaded = load_pairs(found, recipe, progress and partial(progress, spec))
         names = foreground(found.labels, recipe.foreground)[0]
         if labels is not None and names.names != labels.names:
@@ -171,7 +174,7 @@ def gather_masks(
                 f"{', '.join(labels.names)}; give sets of the same classes"
             )
         labels = labels or names
-        share = 0 if found.guesses else 1 / by_hand
+        share = 0 if found.guesses else weight / by_hand
         learned, apart = cut(len(found), found.pictures, recipe, spec, share)
         described[spec] = describe(found.pictures, found.fingerprint(), learned, apart)
         for kept, part in zip((sets, masks), loaded, strict=True):
