@@ -26,6 +26,14 @@ def export(
         str | None,
         typer.Option(metavar="NAME", help="The model's name. [default: the recipe's]"),
     ] = None,
+    working_size: Annotated[
+        int | None,
+        typer.Option(
+            metavar="PIXELS",
+            help="Short side of what the model will see of a picture. [default: as training saw "
+            "them]",
+        ),
+    ] = None,
     overwrite: Overwrite = False,
 ) -> None:
     """Write a run's network, weights and card as one .onnx file.
@@ -43,7 +51,7 @@ def export(
     from limner.learn.release import publish, release
 
     if run.parts[:1] == (PUBLISHED,) and len(run.parts) == 2 and not run.is_dir():
-        publish(run.name, output, name=name, overwrite=overwrite)
+        publish(run.name, output, name=name, working_size=working_size, overwrite=overwrite)
     else:
-        release(run, output, name=name, overwrite=overwrite)
+        release(run, output, name=name, working_size=working_size, overwrite=overwrite)
     print(output)

@@ -38,13 +38,19 @@ TEMPERATURES = (0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.2)
 CHROMAS = (1.0, 1.05, 1.1, 1.15, 1.2, 1.25, 1.3)
 
 
-def release(run: Path, output: Path, *, name: str | None = None, overwrite: bool = False) -> Card:
+def release(
+    run: Path, output: Path, *, name: str | None = None, working_size: int | None = None,
+    overwrite: bool = False,
+) -> Card:  # fmt: skip
     """Write the run's model file and return its card.
+
+    working_size: the short side, in pixels, of what the model will see of a picture; None: as
+    training saw them.
 
     Where the recipe cuts pictures from training (`holdout`), a colorizer's decoding is fitted on
     them, and the scores there stand in the card; else the run alone is read, not its data. Raises
-    TrainingError for a run without a whole checkpoint, ModelError if the file would differ from the
-    network or exists unasked.
+    TrainingError for a run without a whole checkpoint, ModelError for a size that the network
+    cannot take, and if the file would differ from the network or exists unasked.
     """
     check_output(output, overwrite)
     document, step, network = trained(run)
@@ -55,6 +61,7 @@ def release(run: Path, output: Path, *, name: str | None = None, overwrite: bool
             f"{run}: its network saw {recipe.scale:g} * light + {recipe.shift:g}, and a model file "
             "is given light; train it without scale and shift"
         )
+    check_size(working_size, network.multiple)
     temperature, chroma = 1.0, 1.0
     scores: dict[str, Any] = {}
     weights = document.get("class_weights")
@@ -68,7 +75,7 @@ def release(run: Path, output: Path, *, name: str | None = None, overwrite: bool
         task=recipe.task,
         network={"name": recipe.network, "arguments": network.arguments},
         input=input_kind(recipe, palette),
-        working_size=working_size(recipe, network.multiple),
+        working_size=working_size or usual_size(recipe, network.multiple),
         stride=network.stride,
         multiple=network.multiple,
         palette=palette,
@@ -128,22 +135,25 @@ def segment_held(model: Model, recipe: Recipe, labels: Palette) -> dict[str, Any
 
 
 def publish(
-    encoder: str, output: Path, *, name: str | None = None, overwrite: bool = False
-) -> Card:
+    encoder: str, output: Path, *, name: str | None = None, working_size: int | None = None,
+    overwrite: bool = False,
+) -> Card:  # fmt: skip
     """Write torchvision's published DeepLabV3 as a model file, its last layer as it is, and return
     its card: what a new last layer is to be held against.
 
-    encoder: as a recipe names torchvision's. Raises RecipeError for another one, ModelError where
-    the weights cannot be had or the file exists unasked.
+    encoder: as a recipe names torchvision's. working_size: None for the one that it was published
+    with. Raises RecipeError for another encoder, ModelError where the weights cannot be had, for a
+    size that the network cannot take, or if the file exists unasked.
     """
     check_output(output, overwrite)
     network = published(encoder)
+    check_size(working_size, network.multiple)
     card = Card(
         name=name or f"torchvision-{encoder}",
         task="segment",
         network={"name": "deeplabv3", "arguments": network.arguments},
         input="rgb",
-        working_size=PUBLISHED_SIDE,
+        working_size=working_size or PUBLISHED_SIDE,
         stride=network.stride,
         multiple=network.multiple,
         palette=voc_labels(),
@@ -179,7 +189,17 @@ def trained(run: Path) -> tuple[dict[str, Any], int, networks.Network]:
     return document, step, network.eval()
 
 
-def working_size(recipe: Recipe, multiple: int) -> int:
+def check_size(working_size: int | None, multiple: int) -> None:
+    """Raise ModelError for a working size that the network's `multiple` does not divide."""
+    if working_size is not None and (working_size < 1 or working_size % multiple):
+        nearest = max(1, round(working_size / multiple)) * multiple
+        raise ModelError(
+            f"--working-size {working_size}: not a multiple of {multiple}, which the network "
+            f"needs; take {nearest}"
+        )
+
+
+def usual_size(recipe: Recipe, multiple: int) -> int:
     """The short side, in pixels, at which pictures look most as they did in training.
 
     A crop of `size` pixels covers zoom..1 of a picture's short side, so that short sides of

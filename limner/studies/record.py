@@ -100,9 +100,14 @@ def origin() -> dict[str, Any]:
     return {
         "limner": limner.__version__,
         "torch": torch.__version__,
-        "machine": f"{processor()}, {os.cpu_count()} cores, {platform.system()}",
+        "machine": f"{processor()}, {os.cpu_count()} cores{graphics()}, {platform.system()}",
         "commit": commit(),
     }
+
+
+def graphics() -> str:
+    """The GPU that torch finds, as a part of the machine's name; "" where there is none."""
+    return f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ""
 
 
 def processor() -> str:

@@ -113,7 +113,8 @@ def estimate(recipes: Iterable[Recipe], jobs: int) -> float:
 def seconds_a_picture(recipe: Recipe, sources: Sources) -> float:
     """Seconds of training a picture of the recipe, from the fastest of a few steps."""
     network = build(recipe, sources.palette, pretrained=False)
-    run = assemble(Path(), recipe, sources, network, "fp32", torch.device("cpu"))
+    device = machine.choose_device("auto")  # as the run itself
+    run = assemble(Path(), recipe, sources, network, "fp32", device)
     inputs, classes = next(sources.validation(recipe, network.stride))
     seconds = []
     for _ in range(1 + STEPS):

@@ -30,7 +30,8 @@ def carry_out(recipe: Recipe, unfinished: Path, records: Path) -> None:
     """Train (or go on with) the run, score it, and leave records/KEY.json.
 
     unfinished/KEY holds the run meanwhile. One thread, float32: a record does not depend on what
-    else the machine does. Raises what training raises.
+    else the machine does. CUDA trains where it is there, and the record says so. Raises what
+    training raises.
     """
     torch.set_num_threads(1)
     name = key(recipe)
@@ -38,7 +39,7 @@ def carry_out(recipe: Recipe, unfinished: Path, records: Path) -> None:
     if os.path.isfile(folder / "run.json"):
         fit.resume(folder)
     else:
-        fit.start(recipe, folder, precision="fp32", device="cpu")
+        fit.start(recipe, folder, precision="fp32")
     record = describe(recipe, folder)
     write_atomically(records / f"{name}.json", (json.dumps(record) + "\n").encode())
     shutil.rmtree(folder)
@@ -72,6 +73,7 @@ def describe(recipe: Recipe, folder: Path) -> Record:
         "seconds": metrics[-1]["seconds"],
         "threads": document["threads"],
         "precision": document["precision"],
+        "device": document["device"],
         "parameters": sum(p.numel() for p in network.parameters()),
         "training": {"step": [m["step"] for m in losses], "loss": [m["loss"] for m in losses]},
         "validation": {

@@ -228,7 +228,7 @@ def fits(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
     )
     monkeypatch.setattr(
         "limner.learn.release.release",
-        lambda run, output, *, name, overwrite: calls.append((run, output, name, overwrite)),
+        lambda run, output, **options: calls.append((run, output, options)),
     )
     return calls
 
@@ -399,9 +399,11 @@ def test_train_names_what_is_wrong_with_the_call(
 
 def test_export_passes_on(limner: RUN, fits: list[Any], tmp_path: Path) -> None:
     file = tmp_path / "x.onnx"
-    outcome = limner("export", tmp_path, "-o", file, "--name", "x", "--overwrite")
+    options = ("--name", "x", "--working-size", "64", "--overwrite")
+    outcome = limner("export", tmp_path, "-o", file, *options)
     assert (outcome.code, outcome.out) == (0, f"{file}\n")
-    assert fits == [(tmp_path, file, "x", True)]
+    passed = {"name": "x", "working_size": 64, "overwrite": True}
+    assert fits == [(tmp_path, file, passed)]
 
 
 @pytest.mark.parametrize(

@@ -209,7 +209,26 @@ def test_held_out_pictures_are_cut_to_the_networks_multiple(recipes: dict[str, R
 def test_the_working_size_lies_between_what_training_saw(
     size: int, zoom: float, expected: int
 ) -> None:
-    assert release.working_size(Recipe(steps=1, size=size, zoom=zoom), 32) == expected
+    assert release.usual_size(Recipe(steps=1, size=size, zoom=zoom), 32) == expected
+
+
+def test_a_working_size_may_be_asked_for(
+    finished: Finished, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes: list[int] = []
+
+    def keep(network: Network, card: Card, path: Path, overwrite: bool) -> None:
+        sizes.append(card.working_size)
+
+    monkeypatch.setattr(release, "export", keep)
+    multiple = averaged(finished("whole")).multiple
+    asked = 5 * multiple
+    release.release(finished("whole"), tmp_path / "model.onnx", working_size=asked)
+    assert sizes == [asked]
+    for wrong in (0, asked + 1):
+        with pytest.raises(ModelError, match=f"{wrong}: not a multiple of {multiple}, .*; take"):
+            release.release(finished("whole"), tmp_path / "model.onnx", working_size=wrong)
+    assert len(sizes) == 1
 
 
 def test_what_is_no_whole_run_is_refused(finished: Finished, tmp_path: Path) -> None:
