@@ -193,7 +193,7 @@ def begin(
     models = "; ".join(f"{card.name} ({card.license})" for card in cards)
     told = {
         "models": {one.model.sha256: one.model.card.name for one in segmenters},
-        "sure": dict(zip(cards[0].palette.names, np.round(sure, 2).tolist(), strict=True)),
+        "sure": dict(zip(cards[0].palette.names, np.round(sure.astype(float), 2).tolist(), strict=True)),
         "pictures": photos.name,
         "terms": f"{photos.terms}; masks: guesses of {models}",
     }

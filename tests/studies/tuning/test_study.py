@@ -173,7 +173,7 @@ def test_what_is_scored_is_the_models_network_on_what_it_has_not_seen(
     assert (theirs.holdout, theirs.split, theirs.pictures) == (
         recipe.holdout, recipe.split, recipe.pictures,
     )  # fmt: skip
-    assert theirs.data == (STUDY.data,)
+    assert theirs.sets()[0][0] == STUDY.data
 
 
 def test_the_study_is_in_the_catalog() -> None:
