@@ -191,9 +191,10 @@ def begin(
             f"{folder}: cannot be made a folder ({error.strerror}); choose another with -o"
         ) from error
     models = "; ".join(f"{card.name} ({card.license})" for card in cards)
+    asked = np.round(sure.astype(float), 2).tolist()
     told = {
         "models": {one.model.sha256: one.model.card.name for one in segmenters},
-        "sure": dict(zip(cards[0].palette.names, np.round(sure.astype(float), 2).tolist(), strict=True)),
+        "sure": dict(zip(cards[0].palette.names, asked, strict=True)),
         "pictures": photos.name,
         "terms": f"{photos.terms}; masks: guesses of {models}",
     }

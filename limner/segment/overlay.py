@@ -29,6 +29,11 @@ def overlaid(strip: Pixels, mask: Mask, colors: Pixels) -> Pixels:
     return np.rint(rgb * kept[mask] + laid[mask]).astype(np.uint8)
 
 
+def percent(share: float) -> str:
+    """A share that is there, in whole percent: nothing that is there is said to be 0 %."""
+    return f"{100 * share:.0f} %" if share > 0.005 else "< 1 %"
+
+
 def legend(labels: Palette, shares: Mapping[str, float], width: int) -> Pixels:
     """The names of the classes that are there, with their colors and shares: uint8 [h, W', 3],
     W' being the width of the picture or, where that is too narrow, more."""
@@ -36,7 +41,7 @@ def legend(labels: Palette, shares: Mapping[str, float], width: int) -> Pixels:
     font = ImageFont.load_default(size)
     colors = dict(zip(labels.names, labels.swatches().tolist(), strict=True))
     gap, line = size // 2, 2 * size
-    entries = [(colors[name], f"{name} {100 * share:.0f} %") for name, share in shares.items()]
+    entries = [(colors[name], f"{name} {percent(share)}") for name, share in shares.items()]
     needed = [size + gap + math.ceil(font.getlength(text)) for _, text in entries]
     across = max(width, NARROWEST, 2 * gap + max(needed))
     places, x, y = [], gap, gap

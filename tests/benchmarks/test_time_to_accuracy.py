@@ -66,6 +66,37 @@ def test_the_document(
     assert (document["seeds"], document["threads"]) == (2, 1)
 
 
+def test_the_document_of_the_second_table(
+    speedrun: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    real, train = speedrun.recipe_of, speedrun.train
+    monkeypatch.setattr(
+        speedrun, "recipe_of", lambda name, data: replace(real(name, data), epochs=1, warmup=0)
+    )
+    monkeypatch.setattr(speedrun, "OTHERS", ("cat", "dog"))
+    begun: list[dict[str, torch.Tensor]] = []
+
+    def kept(recipe: Recipe, seed: int, precision: str, begin: dict[str, torch.Tensor]) -> object:
+        begun.append({name: value.clone() for name, value in begin.items()})
+        return train(recipe, seed, precision, begin)
+
+    monkeypatch.setattr(speedrun, "train", kept)
+    monkeypatch.setattr(
+        sys, "argv", ["time_to_accuracy.py", "--seeds", "2", "--pretrained", "--json"]
+    )
+    speedrun.main()
+    document = json.loads(capsys.readouterr().out)
+    assert document["pretraining"]["pictures"] == 2
+    assert {"seconds", "loss", "accuracy", "ab_error"} <= set(document["pretrained"])
+    assert set(document["lookup"]) == {"loss", "accuracy", "ab_error"}
+    # Every seed begins from the same weights, which learning from the others has changed.
+    first, second = begun
+    assert all(torch.equal(first[name], value) for name, value in second.items())
+    recipe = speedrun.recipe_of("horses", "cifar10")
+    fresh = speedrun.build(recipe, speedrun.gather(recipe, None).palette, pretrained=False)
+    assert not all(torch.equal(first[name], p) for name, p in fresh.named_parameters())
+
+
 @pytest.mark.parametrize(
     ("worse", "steps"), [(None, 50), ("loss", None), ("accuracy", None), ("ab_error", None)]
 )

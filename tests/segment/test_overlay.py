@@ -61,6 +61,11 @@ def test_grey_rows_are_their_rgb() -> None:
     assert np.array_equal(overlaid(grey, mask, colors), overlaid(as_rgb, mask, colors))
 
 
+def test_what_is_there_is_never_said_to_be_nothing(written: list[str]) -> None:
+    legend(VOC, {"background": 0.99, "person": 0.0075, "horse": 0.0025}, 640)
+    assert written == ["background 99 %", "person 1 %", "horse < 1 %"]
+
+
 def test_a_legend_names_the_classes_that_are_there_and_no_others(written: list[str]) -> None:
     drawn = legend(VOC, {"dog": 0.625, "background": 0.25, "person": 0.125}, 640)
     assert drawn.dtype == np.uint8
