@@ -85,7 +85,7 @@ def train(
       limner train runs/unet
       limner train recipes/photo.toml -o runs/mine --data photos=9,early=1 --set steps=2000
       limner train recipes/photo.toml -o runs/album --data album --from photo
-      limner train recipes/voc.toml -o runs/pets --foreground cat,dog
+      limner train recipes/voc.toml -o runs/pets --data voc --foreground cat,dog
     """
     need_extra("train")
     from limner import weights
