@@ -207,6 +207,10 @@ def test_the_published_network_becomes_a_model_file_with_its_head(
     assert (card.working_size, card.stride, card.multiple) == (520, 16, 16)
     assert main(["export", "torchvision/mobilenet_v3_large", "-o", str(output)]) == 2
     assert main(["export", "torchvision/vgg", "-o", str(tmp_path / "other.onnx")]) == 2
+    smaller = ["export", "torchvision/mobilenet_v3_large", "-o", str(tmp_path / "smaller.onnx")]
+    assert main([*smaller, "--working-size", "250"]) == 2
+    assert main([*smaller, "--working-size", "256"]) == 0
+    assert load(tmp_path / "smaller.onnx")[1].working_size == 256
 
 
 def test_weights_are_found_in_the_hub_folder(trained: State, hub: Path) -> None:

@@ -52,6 +52,7 @@ def test_a_record_tells_what_it_is_of(whole: Record, folder: Path) -> None:
     assert described["fingerprint"] == find("cifar10:horse", "train").fingerprint()
     assert (described["pictures"], whole["steps"], whole["threads"]) == (31, 12, 1)
     assert whole["precision"] == "fp32"
+    assert whole["device"] == ("cuda" if torch.cuda.is_available() else "cpu")
     assert whole["training"]["step"][-1] == whole["validation"]["step"][-1] == 12
     assert len(whole["validation"]["loss"]) == len(whole["validation"]["accuracy"]) == 3
     assert {"limner", "torch", "machine", "commit"} <= set(whole)
