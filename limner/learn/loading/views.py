@@ -105,7 +105,8 @@ class MaskViews(Views):
         picture, mask = self.pairs[index]
         box, mirrored = augment.place(picture, self.recipe, random)
         inputs = as_input(augment.resize(picture, box, self.recipe.size))
-        inputs = augment.tone(inputs[None], self.recipe.tone, random)[0]
+        toned = augment.tone(inputs[None], self.recipe.tone, random)
+        inputs = augment.tint(toned, self.recipe.tint, random)[0]
         classes = augment.resize_mask(mask, box, self.recipe.size)
         if mirrored:
             inputs, classes = inputs[..., ::-1], classes[:, ::-1]

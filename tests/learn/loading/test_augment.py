@@ -152,3 +152,58 @@ def test_tone_draws_the_same_numbers_whatever_its_strength() -> None:
         augment.tone(light(), strength, chance)
         ends.append(chance.random())
     assert ends[0] == ends[1]
+
+
+# Tint
+
+
+def colors(n: int = 200) -> NDArray[np.float32]:
+    return np.repeat(random().random((1, 3, 8, 8), dtype=np.float32), n, axis=0)
+
+
+def test_no_tint_is_no_change() -> None:
+    assert np.array_equal(augment.tint(colors(), 0.0, random(4)), colors())
+
+
+def test_a_tint_is_one_of_its_own_for_each_picture() -> None:
+    before = colors()
+    after = augment.tint(before, 0.5, random(4))
+    assert np.array_equal(before, colors())  # a new array
+    assert after.shape == before.shape
+    assert after.dtype == np.float32
+    assert after.min() >= 0
+    assert after.max() <= 1
+    assert len(np.unique(after.reshape(200, -1), axis=0)) == 200
+
+
+@pytest.mark.parametrize("strength", [0.3, 1.0])
+def test_a_tint_scales_the_channels_of_gray_each_by_its_own_factor(strength: float) -> None:
+    """What has no color takes that of the light alone."""
+    gray = np.full((200, 3, 2, 2), 0.3, np.float32)
+    gains = augment.tint(gray, strength, random(4))[:, :, 0, 0] / 0.3
+    assert gains.min() >= np.exp(-strength / 3) - 1e-6
+    assert gains.max() <= np.exp(strength / 3) + 1e-6
+    assert gains.min() < np.exp(-strength / 4)
+    assert gains.max() > np.exp(strength / 4)
+    assert (gains.std(axis=1) > 0).all()
+
+
+def test_a_tint_makes_colors_paler_and_stronger() -> None:
+    """Ratios to the light's own color, which gray shows: red less green grows by one factor."""
+    red = np.broadcast_to(np.array([0.55, 0.5, 0.45], np.float32).reshape(3, 1, 1), (200, 3, 2, 2))
+    gray = np.full_like(red, 0.5)
+    tinted = augment.tint(red, 0.5, random(4)) / augment.tint(gray, 0.5, random(4)) * 0.5
+    factors = (tinted[:, 0] - tinted[:, 2])[:, 0, 0] / 0.1
+    assert factors.min() >= np.exp(-0.5) - 1e-4
+    assert factors.max() <= np.exp(0.5) + 1e-4
+    assert factors.min() < 0.7
+    assert factors.max() > 1.4
+
+
+def test_tint_draws_the_same_numbers_whatever_its_strength() -> None:
+    ends = []
+    for strength in (0.0, 0.5):
+        chance = random(4)
+        augment.tint(colors(), strength, chance)
+        ends.append(chance.random())
+    assert ends[0] == ends[1]
