@@ -16,7 +16,7 @@ LossAt = Literal["stride", "full"]
 ClassWeights = Literal["none", "inverse", "root"]
 # Keys that only one of the tasks reads.
 COLOR_KEYS = ("greys", "palette", "move", "scale", "shift")
-MASK_KEYS = ("foreground", "tint", "loss_at", "class_weights")
+MASK_KEYS = ("foreground", "loss_at", "class_weights")
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,6 @@ class Recipe:
     flip: bool = False  # mirror half of the pictures
     move: int = 0  # pixels by which whole pictures are moved at most, their edge mirrored
     tone: float = 0.0  # strength of the random tone curve on the input light
-    tint: float = 0.0  # strength of the random change of an RGB input's colors
     scale: float = 1.0  # the network sees scale * light + shift: a study's question, not exported
     shift: float = 0.0
     views: int = 0  # crops of each picture that are shown in turn; 0: a new one each epoch
@@ -83,7 +82,6 @@ class Recipe:
             "zoom": 0 < self.zoom <= 1,
             "move": self.move >= 0,
             "tone": 0 <= self.tone <= 1,
-            "tint": 0 <= self.tint <= 1,
             "scale": 0 < abs(self.scale) < float("inf"),
             "shift": abs(self.shift) < float("inf"),
             "batch": self.batch >= 1,

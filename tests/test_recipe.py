@@ -105,10 +105,9 @@ def test_a_value_of_the_wrong_type_is_named(key: str, value: object, wanted: str
         ("batch", 0), ("learning_rate", 0.0), ("learning_rate", -1.0),
         ("learning_rate", float("nan")), ("encoder_rate", 0.0), ("encoder_rate", float("inf")),
         ("learning_rate", float("inf")), ("zoom", 0.0), ("zoom", 1.5), ("zoom", float("nan")),
-        ("tone", -0.1), ("tone", 2.0), ("tint", -0.1), ("tint", 2.0), ("size", -3),
-        ("holdout", -1), ("ema", 1.0), ("ema", -0.1), ("weight_decay", -1.0),
-        ("weight_decay", float("nan")), ("warmup", -1), ("validate", -1), ("seed", -1),
-        ("data", []), ("learn", []),
+        ("tone", -0.1), ("tone", 2.0), ("size", -3), ("holdout", -1), ("ema", 1.0),
+        ("ema", -0.1), ("weight_decay", -1.0), ("weight_decay", float("nan")), ("warmup", -1),
+        ("validate", -1), ("seed", -1), ("data", []), ("learn", []),
     ],
 )  # fmt: skip
 def test_a_value_out_of_range_is_named(key: str, value: object) -> None:
@@ -222,7 +221,7 @@ def test_a_key_without_effect_is_an_error(keys: dict[str, Any]) -> None:
 
 
 ONLY_TO_SEGMENT = {
-    "foreground": ["cat"], "tint": 0.5, "loss_at": "full", "class_weights": "root",
+    "foreground": ["cat"], "loss_at": "full", "class_weights": "root",
 }  # fmt: skip
 ONLY_TO_COLORIZE = {"greys": 256, "palette": "grid", "scale": 2.0, "shift": -0.5}
 

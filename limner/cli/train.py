@@ -75,7 +75,7 @@ def train(
     \b
     Keys of a recipe (docs/recipe.md explains them):
       name task network k NF skips greys width encoder learn data split pictures holdout
-      foreground palette size zoom flip move tone tint scale shift views cache loss_at class_weights
+      foreground palette size zoom flip move tone scale shift views cache loss_at class_weights
       shuffle batch epochs steps optimizer learning_rate encoder_rate warmup schedule
       weight_decay ema validate seed
 

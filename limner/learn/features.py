@@ -30,7 +30,7 @@ from limner.learn.run import Run
 
 # Keys of a recipe that change what the frozen layers see, or how their answers are kept.
 KEYS = (
-    "network", "data", "size", "zoom", "flip", "tone", "tint", "views", "batch", "seed", "cache",
+    "network", "data", "size", "zoom", "flip", "tone", "views", "batch", "seed", "cache",
     "loss_at", "foreground", "scale", "shift",
 )  # fmt: skip
 

@@ -165,7 +165,6 @@ def test_features_are_computed_once(
         {"zoom": 0.7},
         {"flip": False},
         {"tone": 0.0},
-        {"tint": 0.5},
         {"batch": 3},
         {"loss_at": "full"},
         {"width": 9},

@@ -38,7 +38,6 @@ CHANGES: dict[str, tuple[Recipe, dict[str, object]]] = {  # a base, and one sett
     "flip": (CROPS, {"flip": True}),
     "move": (WRITEUP, {"move": 2}),
     "tone": (CROPS, {"tone": 0.5}),
-    "tint": (SEGMENT, {"tint": 0.5}),
     "scale": (WRITEUP, {"scale": 255.0}),
     "shift": (WRITEUP, {"shift": 0.5}),
     "views": (SEGMENT, {"views": 2}),

@@ -79,26 +79,6 @@ def tone(
     return np.clip(aged, 0, 1)
 
 
-def tint(
-    rgb: NDArray[np.float32], strength: float, random: np.random.Generator
-) -> NDArray[np.float32]:
-    """Another light and another film: RGB [N, 3, H, W] in 0..1 -> the same, otherwise for each
-    picture.
-
-    Colors go from gray (the channels' mean) by a factor in exp(+-strength), then each channel is
-    scaled by one in exp(+-strength / 3).
-    """
-    n = len(rgb)
-    saturation = np.exp(strength * random.uniform(-1, 1, n)).astype(np.float32)
-    gains = np.exp(strength / 3 * random.uniform(-1, 1, (n, 3))).astype(np.float32)
-    if strength == 0:
-        return rgb
-    gray = rgb.mean(axis=1, keepdims=True)
-    colored = gray + saturation.reshape(n, 1, 1, 1) * (rgb - gray)
-    tinted: NDArray[np.float32] = np.clip(colored * gains.reshape(n, 3, 1, 1), 0, 1)
-    return tinted
-
-
 def affine(light: NDArray[np.float32], recipe: Recipe) -> NDArray[np.float32]:
     """What the recipe's network sees of the light: scale * light + shift, any shape."""
     return light * np.float32(recipe.scale) + np.float32(recipe.shift)

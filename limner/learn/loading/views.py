@@ -108,7 +108,7 @@ class MaskViews(Views):
         crop = augment.resize(picture, box, self.recipe.size)
         # The curve of 256 levels, looked up: as drawing it anew for each pixel, but faster.
         curve = augment.tone(LEVELS, self.recipe.tone, random).reshape(256)
-        inputs = augment.tint(channels_first(curve[crop])[None], self.recipe.tint, random)[0]
+        inputs = channels_first(curve[crop])
         classes = augment.resize_mask(mask, box, self.recipe.size)
         if mirrored:
             inputs, classes = inputs[..., ::-1], classes[:, ::-1]

@@ -140,12 +140,6 @@ def test_tone_changes_inputs_and_no_class(recipes: Recipes) -> None:
     assert aged[0].max() <= 1
 
 
-def test_tint_changes_inputs_and_no_class(recipes: Recipes) -> None:
-    plain, other = (views_of(replace(recipes["shapes"], tint=tint)).view(1, 1) for tint in (0, 0.5))
-    assert np.array_equal(plain[1], other[1])
-    assert not np.array_equal(plain[0], other[0])
-
-
 def test_ignored_pixels_are_unsaid(recipes: Recipes) -> None:
     views = views_of(replace(recipes["shapes"], loss_at="full"))
     seen = set()
