@@ -9,9 +9,9 @@ from PIL import Image
 from limner.learn.loading.data import Pictures
 
 SIDE = 16  # pixels of a thumbnail
-# Correlation from which on two thumbnails show one photograph. Of 36 pictures of VOC 2012 that are
-# in the set `photos` too, reduced and encoded anew, none has less than 0.999; of its own 922 no two
-# have more than 0.943.
+# Correlation from which on two thumbnails show one photograph. Of the 457 pictures of `voc` train,
+# 119 have 0.98 or more with one of `photos`, where they lie reduced and encoded anew (115 of them
+# over 0.999); of those of `voc` val, none over 0.96. Of `voc`'s own 922 no two have over 0.943.
 SAME = 0.98
 
 
