@@ -64,12 +64,8 @@ def release(
     check_size(working_size, network.multiple)
     temperature, chroma = 1.0, 1.0
     scores: dict[str, Any] = {}
-    weights = document.get("class_weights")
     if recipe.task == "colorize":
         temperature, chroma, scores = fit_decoding(network, recipe, palette)
-    elif recipe.class_weights != "none" and weights is None:  # an older limner's run kept none
-        counted = gather(recipe, palette).class_weights(recipe)
-        weights = None if counted is None else counted.tolist()
     card = Card(
         name=name or recipe.name,
         task=recipe.task,
@@ -79,7 +75,7 @@ def release(
         stride=network.stride,
         multiple=network.multiple,
         palette=palette,
-        class_weights=None if weights is None else tuple(weights),
+        class_weights=class_weights(document, recipe, palette),
         temperature=temperature,
         chroma=chroma,
         recipe={
@@ -101,6 +97,18 @@ def release(
         card = replace(card, scores=segment_held(Model(draft, "cpu"), recipe, palette))
         write_atomically(output, with_card(draft, card))
     return card
+
+
+def class_weights(
+    document: Mapping[str, Any], recipe: Recipe, palette: Palette
+) -> tuple[float, ...] | None:
+    """What a run's loss weighed each class by, None for all alike; counted again for the runs of
+    an older limner, which did not keep them."""
+    weights = document.get("class_weights")
+    if weights is None and recipe.class_weights != "none":
+        counted = gather(recipe, palette).class_weights(recipe)
+        weights = None if counted is None else counted.tolist()
+    return None if weights is None else tuple(weights)
 
 
 def license_of(document: Mapping[str, Any]) -> str:

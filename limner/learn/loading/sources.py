@@ -24,7 +24,7 @@ from limner.learn.loading.batches import (
 )
 from limner.learn.loading.data import Pictures
 from limner.learn.loading.repeated import repeated
-from limner.learn.loading.views import ColorViews, MaskViews, middles
+from limner.learn.loading.views import ColorViews, MaskViews, middles, pairs
 from limner.masks.check import frequencies
 from limner.masks.labels import foreground
 from limner.masks.sets import Labelled, find_labelled
@@ -96,7 +96,7 @@ class MaskSources(Sources):
         DataError where no mask says a class."""
         if recipe.class_weights == "none":
             return None
-        counts = frequencies(each(self.masks), len(self.palette))
+        counts = frequencies((mask for _, mask in pairs(self.sets, self.masks)), len(self.palette))
         if not counts.any():
             raise DataError("the masks to learn from ignore all pixels; say classes")
         # A class that no pixel has is weighed as the rarest; it is never asked for.
@@ -282,13 +282,6 @@ def describe(
         "fingerprint": fingerprint,
         "terms": found.terms,
     }
-
-
-def each(sets: list[Pictures]) -> Iterator[NDArray[np.uint8]]:
-    """All masks of all sets: uint8 [H, W]."""
-    for masks in sets:
-        for index in range(len(masks)):
-            yield masks[index][..., 0]
 
 
 def _palette(recipe: Recipe, sets: list[Pictures]) -> Palette:
