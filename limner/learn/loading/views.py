@@ -19,7 +19,7 @@ from limner.palette import Palette
 from limner.recipe import Recipe
 
 Pair = tuple[NDArray[np.uint8], NDArray[np.uint8]]  # [H, W, 3] and [H, W]
-LEVELS = np.arange(256, dtype=np.float32).reshape(1, 1, 1, 256) / np.float32(255)
+LEVELS = np.arange(256, dtype=np.float32) / np.float32(255)
 UNSAID = -100  # torch's own number for a class that is not said; 255 may be a class elsewhere
 
 
@@ -107,8 +107,8 @@ class MaskViews(Views):
         box, mirrored = augment.place(picture, self.recipe, random)
         crop = augment.resize(picture, box, self.recipe.size)
         # The curve of 256 levels, looked up: as drawing it anew for each pixel, but faster.
-        curve = augment.tone(LEVELS, self.recipe.tone, random).reshape(256)
-        inputs = channels_first(curve[crop])
+        curve = augment.tone(LEVELS.reshape(1, 1, 1, 256), self.recipe.tone, random).reshape(256)
+        inputs = as_input(crop, curve)
         classes = augment.resize_mask(mask, box, self.recipe.size)
         if mirrored:
             inputs, classes = inputs[..., ::-1], classes[:, ::-1]
@@ -135,14 +135,9 @@ def middles(
         yield torch.from_numpy(np.stack(inputs)), said(np.stack(cut), recipe, stride)
 
 
-def as_input(rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """uint8 [H, W, 3] -> float32 [3, H, W] in 0..1."""
-    return channels_first(rgb.astype(np.float32) / np.float32(255))
-
-
-def channels_first(rgb: NDArray[np.float32]) -> NDArray[np.float32]:
-    """[H, W, 3] -> [3, H, W]."""
-    return np.ascontiguousarray(np.moveaxis(rgb, -1, 0))
+def as_input(rgb: NDArray[np.uint8], curve: NDArray[np.float32] = LEVELS) -> NDArray[np.float32]:
+    """uint8 [H, W, 3] -> float32 [3, H, W] in 0..1; curve: what becomes of the 256 levels."""
+    return np.ascontiguousarray(np.moveaxis(curve[rgb], -1, 0))
 
 
 def said(masks: NDArray[np.uint8], recipe: Recipe, stride: int) -> torch.Tensor:
